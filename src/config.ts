@@ -1,0 +1,239 @@
+// Reads the environment once, reports every problem at once, and freezes what the parts receive.
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+
+export class ConfigError extends Error {
+  problems: string[]
+
+  constructor(problems: string[]) {
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((line) => `  - ${line}`).join('\n')}`,
+    )
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+const seconds = (initial: number) => z.coerce.number().int().positive().default(initial)
+const port = z.coerce.number().int().min(0).max(65535)
+const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value))
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean),
+)
+const sealingKey = z.string().refine((value) => /^[\w-]{43}=?$/.test(value), {
+  message: 'must be 32 random bytes in base64url; make one with `npx gatehouse secret generate`',
+})
+
+/** Every variable by its full name. README's table is held to this object by a test. */
+export const variables = {
+  NODE_ENV: z.string().default('development').describe('`production` refuses every development default'),
+  PORT: port.default(3000).describe('port of the server'),
+  HOST: z.string().optional().describe('address to listen on; 127.0.0.1 in development, 0.0.0.0 in production'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('lowest level that is logged'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+    .optional()
+    .describe('PostgreSQL; without it development starts an embedded one'),
+  GATEHOUSE_ISSUER: z
+    .string()
+    .optional()
+    .describe('the issuer, an origin such as https://login.example.com; http://localhost:PORT in development'),
+  GATEHOUSE_SEALING_KEY: sealingKey
+    .optional()
+    .describe('seals private keys at rest, 32 random bytes in base64url; all other keys derive from it'),
+  GATEHOUSE_SEALING_KEYS_OLD: list
+    .pipe(z.array(sealingKey))
+    .default([])
+    .describe('earlier sealing keys, comma separated, while one is being rotated'),
+  GATEHOUSE_COOKIE_KEYS: list
+    .pipe(z.array(z.string().min(32, 'each key needs at least 32 characters')))
+    .optional()
+    .describe('keys that sign cookies, newest first, comma separated'),
+  GATEHOUSE_TRUSTED_PROXIES: list.default([]).describe('CIDRs whose X-Forwarded-* headers are believed'),
+  GATEHOUSE_WORKERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('processes; one per core in production, 1 in development'),
+  GATEHOUSE_DATA_DIR: z
+    .string()
+    .default('.data')
+    .describe('folder of the embedded database and the development client'),
+  GATEHOUSE_INSECURE_HTTP: flag
+    .default(false)
+    .describe('lets a production start use an http issuer (trials, TLS ended elsewhere)'),
+  GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL: z.email().optional().describe('first administrator, made at the first start only'),
+  GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD: z
+    .string()
+    .min(15, 'needs at least 15 characters')
+    .optional()
+    .describe('password of the first administrator'),
+  GATEHOUSE_SIGN_UP: flag.default(true).describe('whether people may create an account themselves'),
+  GATEHOUSE_REGISTRATION: z
+    .enum(['off', 'token'])
+    .default('off')
+    .describe('dynamic client registration: `off`, or `token` for an initial access token (RFC 7591)'),
+  GATEHOUSE_SESSION_IDLE: seconds(12 * 3600).describe('seconds after which an unused session ends'),
+  GATEHOUSE_SESSION_ABSOLUTE: seconds(14 * 86_400).describe('seconds after which every session ends'),
+  GATEHOUSE_DATABASE_POOL: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(10)
+    .describe('connections to the database for each process'),
+  GATEHOUSE_PREPARED_STATEMENTS: flag.default(true).describe('`false` behind a pgbouncer that does not know them'),
+  GATEHOUSE_AUTHORIZE_LIMIT: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(1200)
+    .describe('authorization requests a minute from one address without a session'),
+} as const
+
+const schema = z.object(variables)
+type Variables = z.output<typeof schema>
+
+export type Config = Readonly<ReturnType<typeof assemble>>
+
+const secrets = [
+  'DATABASE_URL',
+  'GATEHOUSE_SEALING_KEY',
+  'GATEHOUSE_SEALING_KEYS_OLD',
+  'GATEHOUSE_COOKIE_KEYS',
+  'GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD',
+] as const
+
+export interface LoadOptions {
+  env?: Record<string, string | undefined>
+  nodeVersion?: string
+  /** Folder of `keys/`, `views/` and `migrations/`. */
+  root: string
+}
+
+export function loadConfig({ env = process.env, nodeVersion = process.versions.node, root }: LoadOptions): Config {
+  const problems: string[] = []
+  const given = withSecretFiles(env, problems)
+  const parsed = schema.safeParse(given)
+  if (!parsed.success)
+    problems.push(...parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`))
+  const production = env.NODE_ENV === 'production'
+  problems.push(...issuerProblems(given.GATEHOUSE_ISSUER, production, parsed.data?.GATEHOUSE_INSECURE_HTTP ?? false))
+  if (production) problems.push(...productionProblems(given))
+  if (olderThan(nodeVersion, 22, 18)) problems.push(`Node ${nodeVersion} is too old: use Node 24 (22.18 at the least)`)
+  if (Boolean(given.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL) !== Boolean(given.GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD)) {
+    problems.push('GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL and GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD: set both or neither')
+  }
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
+  return Object.freeze(assemble(parsed.data, production, root))
+}
+
+function assemble(values: Variables, production: boolean, root: string) {
+  const sealing = values.GATEHOUSE_SEALING_KEY ?? developmentKey(resolve(root, 'keys'))
+  const bootstrap = values.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL && values.GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD
+  return {
+    production,
+    root,
+    issuer: values.GATEHOUSE_ISSUER ?? `http://localhost:${values.PORT}`,
+    insecureHttp: values.GATEHOUSE_INSECURE_HTTP,
+    dataDir: resolve(root, values.GATEHOUSE_DATA_DIR),
+    logLevel: values.LOG_LEVEL,
+    http: Object.freeze({
+      port: values.PORT,
+      host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+      trustedProxies: values.GATEHOUSE_TRUSTED_PROXIES,
+      workers: values.GATEHOUSE_WORKERS,
+      authorizeLimit: values.GATEHOUSE_AUTHORIZE_LIMIT,
+    }),
+    database: Object.freeze({
+      url: values.DATABASE_URL,
+      poolSize: values.GATEHOUSE_DATABASE_POOL,
+      preparedStatements: values.GATEHOUSE_PREPARED_STATEMENTS,
+    }),
+    sealingKeys: [sealing, ...values.GATEHOUSE_SEALING_KEYS_OLD].map((key) => Buffer.from(key, 'base64url')),
+    cookieKeys: values.GATEHOUSE_COOKIE_KEYS,
+    registration: values.GATEHOUSE_REGISTRATION,
+    login: Object.freeze({ canSignUp: values.GATEHOUSE_SIGN_UP }),
+    session: Object.freeze({ idle: values.GATEHOUSE_SESSION_IDLE, absolute: values.GATEHOUSE_SESSION_ABSOLUTE }),
+    bootstrapAdministrator: bootstrap
+      ? {
+          email: values.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL as string,
+          password: values.GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD as string,
+        }
+      : undefined,
+  }
+}
+
+function withSecretFiles(env: Record<string, string | undefined>, problems: string[]) {
+  const given: Record<string, string | undefined> = {}
+  for (const name of Object.keys(variables)) if (env[name]) given[name] = env[name]
+  for (const name of secrets) {
+    const file = env[`${name}_FILE`]
+    if (!file) continue
+    if (given[name]) problems.push(`${name} and ${name}_FILE: set only one of them`)
+    try {
+      given[name] = readFileSync(file, 'utf8').trim()
+    } catch {
+      problems.push(`${name}_FILE: the file ${file} cannot be read`)
+    }
+  }
+  return given
+}
+
+function issuerProblems(issuer: string | undefined, production: boolean, insecureHttp: boolean): string[] {
+  if (!issuer)
+    return production
+      ? [
+          'GATEHOUSE_ISSUER: set it to the https origin that people and services reach, such as https://login.example.com',
+        ]
+      : []
+  const url = URL.canParse(issuer) ? new URL(issuer) : undefined
+  if (!url || !['http:', 'https:'].includes(url.protocol)) return [`GATEHOUSE_ISSUER: ${issuer} is not an http(s) URL`]
+  if (url.origin !== issuer)
+    return [`GATEHOUSE_ISSUER: must be an origin without path or final slash: write ${url.origin}`]
+  if (production && url.protocol === 'http:' && !insecureHttp) {
+    return [
+      'GATEHOUSE_ISSUER: must be https in production (for a trial, or TLS ended elsewhere, set GATEHOUSE_INSECURE_HTTP=true)',
+    ]
+  }
+  return []
+}
+
+function productionProblems(given: Record<string, string | undefined>): string[] {
+  const needed = {
+    DATABASE_URL: 'set it to your PostgreSQL; the embedded database is for development',
+    GATEHOUSE_SEALING_KEY: 'set it to the output of `npx gatehouse secret generate` and keep it safe',
+    GATEHOUSE_COOKIE_KEYS:
+      'without it cookies would be unsigned; set it to the output of `npx gatehouse secret generate`',
+  }
+  return Object.entries(needed).flatMap(([name, fix]) => (given[name] ? [] : [`${name}: ${fix}`]))
+}
+
+function olderThan(version: string, major: number, minor: number): boolean {
+  const [givenMajor = 0, givenMinor = 0] = version.split('.').map(Number)
+  return givenMajor < major || (givenMajor === major && givenMinor < minor)
+}
+
+/** The sealing key of a developer's machine, made in keys/ at the first start. */
+function developmentKey(directory: string): string {
+  const file = join(directory, 'development-sealing-key')
+  mkdirSync(directory, { recursive: true })
+  try {
+    // `wx`: of two first starts at once one writes, and both read the same key.
+    writeFileSync(file, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFileSync(file, 'utf8').trim()
+}

@@ -1,0 +1,23 @@
+// The static list of migrations: one line each, the name without extension, so that src/ and dist/ record the same.
+import type { Knex } from 'knex'
+import * as applications from '../../migrations/20261123000001_applications.ts'
+import * as accounts from '../../migrations/20261123000002_accounts.ts'
+import * as engine from '../../migrations/20261123000003_engine.ts'
+import * as keys from '../../migrations/20261123000004_keys.ts'
+
+const migrations: Record<string, Knex.Migration> = {
+  '20261123000001_applications': applications,
+  '20261123000002_accounts': accounts,
+  '20261123000003_engine': engine,
+  '20261123000004_keys': keys,
+}
+
+export const migrationSource: Knex.MigrationSource<string> = {
+  getMigrations: async () => Object.keys(migrations).sort(),
+  getMigrationName: (name) => name,
+  getMigration: async (name) => {
+    const migration = migrations[name]
+    if (!migration) throw new Error(`The migration ${name} belongs to another version of Gatehouse.`)
+    return migration
+  },
+}

@@ -1,0 +1,195 @@
+// Data for every hosted page: as it usually is, with errors, and as somebody who means harm would fill it.
+export interface SamplePage {
+  view: string
+  state: string
+  data: Record<string, unknown>
+}
+
+const signIn = {
+  action: '/interaction/7Yk2/sign-in',
+  clientName: 'Northwind Notes',
+  clientHost: 'notes.northwind.example',
+  signUpUrl: '/interaction/7Yk2/sign-up',
+  cancelUrl: '/interaction/7Yk2/abort',
+}
+const signUp = {
+  action: '/interaction/7Yk2/sign-up',
+  clientName: 'Northwind Notes',
+  minimumLength: 12,
+  signInUrl: '/interaction/7Yk2/sign-in',
+}
+const consent = {
+  action: '/interaction/7Yk2/consent',
+  abortAction: '/interaction/7Yk2/abort',
+  switchAction: '/interaction/7Yk2/switch',
+  clientName: 'Northwind Notes',
+  clientHost: 'notes.northwind.example',
+  accountEmail: 'mara.lindqvist@example.com',
+  scopes: [
+    { name: 'profile', description: 'See your name' },
+    { name: 'email', description: 'See your email address' },
+  ],
+  apis: [
+    {
+      name: 'Invoices API',
+      audience: 'https://invoices.northwind.example',
+      scopes: [
+        { name: 'invoices:read', description: 'Read your invoices' },
+        { name: 'invoices:write', description: 'Create and change invoices for you' },
+      ],
+    },
+  ],
+  offline: true,
+  clientUri: 'https://notes.northwind.example/',
+  policyUri: 'https://notes.northwind.example/privacy',
+  tosUri: 'https://notes.northwind.example/terms',
+}
+const refusal = {
+  title: 'This sign-in cannot continue',
+  message: 'The application sent a request that this server does not accept. Go back to the application and try again.',
+  code: 'invalid_redirect_uri',
+  requestId: '01JD3Z5K9Q4TB7XW',
+}
+const firstAdministrator = { action: '/first-administrator/kJ8s', minimumLength: 12 }
+const device = { action: '/device', xsrf: 'c2b1f0' }
+const home = {
+  issuer: 'http://localhost:3000',
+  discoveryUrl: '/.well-known/openid-configuration',
+  jwksUrl: '/jwks',
+}
+
+const ordinary: SamplePage[] = [
+  { view: 'sign-in', state: 'empty', data: signIn },
+  { view: 'sign-in', state: 'hinted', data: { ...signIn, loginHint: 'mara.lindqvist@example.com' } },
+  { view: 'sign-up', state: 'empty', data: signUp },
+  { view: 'consent', state: 'full', data: consent },
+  {
+    view: 'consent',
+    state: 'small',
+    data: { ...consent, apis: [], offline: false, clientUri: undefined, policyUri: undefined, tosUri: undefined },
+  },
+  {
+    view: 'sign-out',
+    state: 'named',
+    data: {
+      action: '/session/end/confirm',
+      xsrf: 'c2b1f0',
+      clientName: 'Northwind Notes',
+      accountEmail: 'mara@example.com',
+    },
+  },
+  { view: 'sign-out', state: 'bare', data: { action: '/session/end/confirm', xsrf: 'c2b1f0' } },
+  { view: 'signed-out', state: 'named', data: { clientName: 'Northwind Notes' } },
+  { view: 'signed-out', state: 'bare', data: {} },
+  { view: 'error', state: 'production', data: refusal },
+  {
+    view: 'error',
+    state: 'development',
+    data: {
+      ...refusal,
+      detail: {
+        cause: 'redirect_uri is not registered for this client: the final slash differs.',
+        fix: 'Send exactly the registered address, or register this one with npx gatehouse clients update.',
+        facts: [
+          { label: 'Sent', value: 'http://localhost:3001/callback/' },
+          { label: 'Registered', value: 'http://localhost:3001/callback' },
+        ],
+      },
+    },
+  },
+  { view: 'first-administrator', state: 'empty', data: firstAdministrator },
+  {
+    view: 'first-administrator-done',
+    state: 'done',
+    data: { email: 'mara.lindqvist@example.com', issuer: 'https://id.northwind.example' },
+  },
+  { view: 'link-expired', state: 'set-up', data: { what: 'create the first administrator' } },
+  { view: 'device-code-input', state: 'empty', data: device },
+  {
+    view: 'device-code-confirm',
+    state: 'named',
+    data: { ...device, userCode: 'WDJB-MJHT', clientName: 'Northwind TV' },
+  },
+  { view: 'device-code-done', state: 'named', data: { clientName: 'Northwind TV' } },
+  { view: 'home', state: 'development', data: { ...home, isDevelopment: true } },
+  { view: 'home', state: 'production', data: { ...home, isDevelopment: false } },
+]
+
+const withErrors: SamplePage[] = [
+  {
+    view: 'sign-in',
+    state: 'refused',
+    data: {
+      ...signIn,
+      email: 'mara.lindqvist@example.com',
+      error: { message: 'The email address or the password is not right. Check both and try again.' },
+    },
+  },
+  {
+    view: 'sign-in',
+    state: 'field-error',
+    data: {
+      ...signIn,
+      email: 'mara',
+      error: { field: 'email', message: 'Enter an email address, like name@example.com.' },
+    },
+  },
+  {
+    view: 'sign-up',
+    state: 'errors',
+    data: {
+      ...signUp,
+      email: 'mara.lindqvist',
+      name: 'Mara Lindqvist',
+      errors: [
+        { field: 'email', message: 'Enter an email address, like name@example.com.' },
+        { field: 'password', message: 'This password is too common. Choose one that is harder to guess.' },
+      ],
+    },
+  },
+  {
+    view: 'first-administrator',
+    state: 'errors',
+    data: {
+      ...firstAdministrator,
+      email: 'mara@example.com',
+      errors: [{ field: 'password', message: 'Use at least 12 characters.' }],
+    },
+  },
+  {
+    view: 'device-code-input',
+    state: 'error',
+    data: { ...device, userCode: 'WDJB-MJHX', error: 'There is no such code. Check your device and try again.' },
+  },
+]
+
+export const markup = '"><script>alert(1)</script>\'<img src=x onerror=alert(1)>'
+export const override = '\u202egro.knab\u202c\u2066\u200f\u0000'
+export const endless = 'W'.repeat(10_000)
+export const hostileText = `${markup}${override}${endless}`
+
+// What the server makes itself and nobody else can write.
+const ours = new Set([
+  ...['action', 'abortAction', 'switchAction', 'signUpUrl', 'signInUrl', 'cancelUrl', 'discoveryUrl', 'jwksUrl'],
+  ...['xsrf', 'field'],
+])
+
+export function spoiled(value: unknown, text: string, key = ''): unknown {
+  if (ours.has(key)) return value
+  if (typeof value === 'string') return key.endsWith('Uri') ? `javascript:${text}` : text
+  if (Array.isArray(value)) return value.map((item) => spoiled(item, text))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, spoiled(item, text, name)]))
+}
+
+const spoiledPage = ({ view, state, data }: SamplePage): SamplePage => ({
+  view,
+  state: `${state}-hostile`,
+  data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, spoiled(value, hostileText, key)])),
+})
+
+export const samplePages: SamplePage[] = [...ordinary, ...withErrors]
+
+// One of each view, with every optional part of it shown.
+const fullest = ['empty', 'full', 'named', 'development', 'done', 'set-up', 'errors', 'error', 'refused']
+export const hostilePages: SamplePage[] = samplePages.filter(({ state }) => fullest.includes(state)).map(spoiledPage)
