@@ -1,0 +1,80 @@
+// Serves the files of views/assets/ (and nothing else) with a content hash in their URL, so that they can be cached for good.
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import type { Context, Middleware } from 'koa'
+
+interface Parts {
+  directory: string
+  /** Reads the files again at each use, for development. Otherwise each is read once, at start. */
+  isReloading?: boolean
+}
+
+interface Asset {
+  body: Buffer
+  hash: string
+  type: string
+}
+
+export interface Assets {
+  serve: Middleware
+  assetUrl: (name: string) => string
+}
+
+const prefix = '/assets/'
+const types: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.ico': 'image/x-icon',
+  '.woff2': 'font/woff2',
+}
+
+export function createAssets({ directory, isReloading = false }: Parts): Assets {
+  const atStart = readAssets(directory)
+  const assets = () => (isReloading ? readAssets(directory) : atStart)
+
+  return {
+    async serve(ctx, next) {
+      const asset = ctx.path.startsWith(prefix) ? assets().get(ctx.path.slice(prefix.length)) : undefined
+      if (asset === undefined) return next()
+      answer(ctx, asset)
+    },
+    assetUrl(name) {
+      const asset = assets().get(name)
+      if (asset === undefined) throw new Error(`There is no asset named ${name}.`)
+      return `${prefix}${name}?v=${asset.hash}`
+    },
+  }
+}
+
+// The names come from the listing and are compared as they are, undecoded: a path can only be one of them or nothing.
+function readAssets(directory: string): Map<string, Asset> {
+  const assets = new Map<string, Asset>()
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const { name } = entry
+    const type = types[extname(name)]
+    if (type === undefined || !entry.isFile()) continue
+    const body = readFileSync(join(directory, name))
+    assets.set(name, { body, type, hash: createHash('sha256').update(body).digest('base64url').slice(0, 16) })
+  }
+  return assets
+}
+
+function answer(ctx: Context, { body, hash, type }: Asset): void {
+  if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+    ctx.status = 405
+    ctx.set('Allow', 'GET, HEAD')
+    return
+  }
+  ctx.status = 200
+  ctx.set('X-Content-Type-Options', 'nosniff')
+  ctx.set('Cache-Control', ctx.query.v === hash ? 'public, max-age=31536000, immutable' : 'no-cache')
+  ctx.etag = hash
+  if (ctx.fresh) {
+    ctx.status = 304
+    return
+  }
+  ctx.type = type
+  ctx.body = body
+}
