@@ -1,0 +1,138 @@
+// Checks that a request carries an access token that this service may accept: the library published as gatehouse/verifier.
+import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
+import {
+  audienceOf,
+  claimsProblem,
+  type Expected,
+  headerProblem,
+  scopesOf,
+  shapeProblem,
+  shown,
+} from './access-token.ts'
+import { bearerToken } from './authorization-header.ts'
+import { createIssuerKeys } from './issuer-keys.ts'
+import { createJwksCache } from './jwks-cache.ts'
+import { verificationFailure } from './verification-failure.ts'
+import { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
+import {
+  checkedOptions,
+  checkedScopes,
+  checkNames,
+  type VerifierOptions,
+  type VerifyOptions,
+} from './verifier-options.ts'
+
+export { expressAuth } from './express-auth.ts'
+export { fastifyAuth } from './fastify-auth.ts'
+export type { Fetch } from './fetch-json.ts'
+export { koaAuth } from './koa-auth.ts'
+export type { MiddlewareOptions } from './request-check.ts'
+export { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
+export type { VerifierOptions, VerifyOptions } from './verifier-options.ts'
+
+/** A token that passed every check (RFC 9068 section 2.2). */
+export interface VerifiedToken {
+  /** `sub`: the account, or the client itself where a machine acts on its own behalf. */
+  subject: string
+  /** `client_id`: the application that the token was issued to. */
+  clientId: string
+  /** `scope`, split; empty when the token has none. */
+  scopes: string[]
+  /** `aud`, always as a list; this service's audience is in it. */
+  audience: string[]
+  /** `exp`: seconds since the epoch. */
+  expiresAt: number
+  /** `jti`: unique to the token. */
+  tokenId: string
+  /** All claims, as the issuer signed them. */
+  claims: JWTPayload
+}
+
+/** Checks access tokens for one service. Build it once and share it: it keeps the issuer's keys. */
+export interface Verifier {
+  /** Checks a token. Rejects with VerifierError; with TypeError when it is not given a string. */
+  verify(token: string, options?: VerifyOptions): Promise<VerifiedToken>
+  /**
+   * Checks the token in an Authorization header (RFC 6750 section 2.1). Give it the header's value, undefined when there
+   * is none, or all values as a list: more than one is refused. Rejects like `verify`.
+   */
+  authorize(authorization: string | readonly string[] | undefined, options?: VerifyOptions): Promise<VerifiedToken>
+}
+
+const VERIFY_OPTIONS = new Set(['requiredScopes'])
+
+/**
+ * A verifier of JWT access tokens by RFC 9068 (`typ: at+jwt`). It finds the issuer's keys by discovery at the first token,
+ * follows their rotation and outlives an outage of the issuer by 24 hours. Throws TypeError on a wrong option.
+ */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { algorithms, audience, clockTolerance, issuer, now, ...rest } = checkedOptions(options)
+  const cache = createJwksCache({ ...rest, now, load: createIssuerKeys({ issuer, ...rest }).load })
+
+  function neededScopes(more: VerifyOptions = {}): string[] {
+    checkNames(more, VERIFY_OPTIONS, 'verify')
+    return [...new Set([...rest.requiredScopes, ...checkedScopes('requiredScopes', more.requiredScopes)])]
+  }
+
+  function refuser(scopes: string[]) {
+    return (code: VerifierErrorCode, message: string, more: { cause?: unknown; retryAfter?: number } = {}) =>
+      new VerifierError(code, message, { realm: audience, scopes, ...more })
+  }
+
+  async function verify(token: string, scopes: string[]): Promise<VerifiedToken> {
+    const refused = refuser(scopes)
+    const expected = { issuer, audience, clockTolerance, now: now() }
+    // All that needs no key comes first: it names the cause, and a stranger's token makes nobody fetch keys.
+    const problem = shapeProblem(token) ?? contentProblem(token, algorithms, expected)
+    if (problem) throw refused('invalid_token', problem)
+    const checks = { algorithms, issuer, audience, clockTolerance, currentDate: expected.now, typ: 'at+jwt' }
+    const { payload } = await jwtVerify(token, cache.find, checks).catch((error: unknown) => {
+      throw refused(...verificationFailure(error, token))
+    })
+    const verified = verifiedToken(payload)
+    const missing = scopes.filter((scope) => !verified.scopes.includes(scope))
+    if (missing.length === 0) return verified
+    const has = verified.scopes.length > 0 ? `has ${shown(verified.scopes.join(' '))} only` : 'has no scope'
+    throw refused('insufficient_scope', `The request needs the scope ${shown(missing.join(' '))}, the token ${has}.`)
+  }
+
+  return {
+    async verify(token, more) {
+      const scopes = neededScopes(more)
+      if (typeof token !== 'string') throw new TypeError('verify() takes the token as a string.')
+      return verify(token, scopes)
+    },
+    async authorize(authorization, more) {
+      const scopes = neededScopes(more)
+      const found = bearerToken(authorization)
+      if (!found.ok) throw refuser(scopes)(found.code, found.reason)
+      return verify(found.token, scopes)
+    },
+  }
+}
+
+function contentProblem(token: string, algorithms: readonly string[], expected: Expected): string | undefined {
+  const content = decoded(token)
+  if (!content) return 'The token is malformed: its header or its claims are not a base64url-encoded JSON object.'
+  return headerProblem(content.header, algorithms) ?? claimsProblem(content.claims, expected)
+}
+
+function decoded(token: string) {
+  try {
+    return { header: decodeProtectedHeader(token), claims: decodeJwt(token) }
+  } catch {
+    return undefined
+  }
+}
+
+function verifiedToken(claims: JWTPayload): VerifiedToken {
+  return {
+    subject: String(claims.sub),
+    clientId: String(claims.client_id),
+    scopes: scopesOf(claims),
+    audience: audienceOf(claims),
+    expiresAt: Number(claims.exp),
+    tokenId: String(claims.jti),
+    claims,
+  }
+}
