@@ -1,0 +1,237 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import Koa from 'koa'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { createAssets } from '../../src/http/assets.ts'
+import { createViews } from '../../src/http/views.ts'
+import { axeViolations, launchBrowser } from '../support/chromium.ts'
+import { hostilePages, type SamplePage, samplePages } from '../support/sample-pages.ts'
+
+const directory = fileURLToPath(new URL('../../views', import.meta.url))
+const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+const pages = [...samplePages, ...hostilePages]
+const addressOf = ({ view, state }: SamplePage) => `/${view}/${state}`
+const shots = process.env.GATEHOUSE_SHOTS
+
+let server: Server
+let origin: string
+let browser: Browser
+
+beforeAll(async () => {
+  const assets = createAssets({ directory: `${directory}/assets` })
+  const views = createViews({ directory, common: { productName: 'Gatehouse', assetUrl: assets.assetUrl } })
+  const app = new Koa()
+  app.use(async (ctx, next) => {
+    ctx.set('Content-Security-Policy', policy)
+    await next()
+  })
+  app.use(assets.serve)
+  app.use((ctx) => {
+    const found = pages.find((page) => addressOf(page) === ctx.path)
+    if (found === undefined) return
+    ctx.type = 'html'
+    ctx.body = views.render(found.view, found.data)
+  })
+  await new Promise<void>((resolve) => {
+    server = app.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  origin = `http://127.0.0.1:${port}`
+  browser = await launchBrowser()
+}, 120_000)
+
+afterAll(async () => {
+  await browser?.close()
+  server?.close()
+})
+
+const phone = { width: 360, height: 740 }
+const desktop = { width: 1280, height: 860 }
+// 200 % zoom of a 1280 px window leaves 640 px of CSS width, and 400 % (WCAG 1.4.10) leaves 320.
+const zoomed = { width: 640, height: 430 }
+const reflowed = { width: 320, height: 640 }
+
+async function inPage(options: BrowserContextOptions, look: (page: Page, complaints: string[]) => Promise<void>) {
+  const context = await browser.newContext(options)
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => complaints.push(message.text()))
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`))
+  page.on('response', (response) => {
+    if (response.status() >= 400) complaints.push(`${response.status()} ${response.url()}`)
+  })
+  try {
+    await look(page, complaints)
+  } finally {
+    await context.close()
+  }
+}
+
+async function photograph(page: Page, sample: SamplePage, kind: string) {
+  if (shots === undefined) return
+  await page.screenshot({ path: `${shots}/${sample.view}-${sample.state}-${kind}.png`, fullPage: true })
+}
+
+async function widthsThatScroll(page: Page) {
+  const wide: number[] = []
+  for (const viewport of [phone, zoomed, reflowed]) {
+    await page.setViewportSize(viewport)
+    const width = await page.evaluate(() => document.documentElement.scrollWidth)
+    if (width > viewport.width) wide.push(viewport.width)
+  }
+  return wide
+}
+
+const title = (page: SamplePage) => `${page.view} (${page.state})`
+const titles = (list: SamplePage[]) => list.map((page) => [title(page), page] as const)
+
+describe('each hosted page', () => {
+  it.each(titles(samplePages))(
+    '%s passes axe in light, in dark and on a phone, and breaks no policy',
+    async (_, sample) => {
+      await inPage({ viewport: desktop, colorScheme: 'light', reducedMotion: 'reduce' }, async (page, complaints) => {
+        await page.goto(origin + addressOf(sample))
+        expect(await axeViolations(page)).toEqual([])
+        await photograph(page, sample, 'light')
+        await page.emulateMedia({ colorScheme: 'dark' })
+        expect(await axeViolations(page)).toEqual([])
+        await photograph(page, sample, 'dark')
+        await page.emulateMedia({ colorScheme: 'light' })
+        await page.setViewportSize(phone)
+        expect(await axeViolations(page)).toEqual([])
+        await photograph(page, sample, 'phone')
+        expect(complaints).toEqual([])
+      })
+    },
+  )
+
+  it.each(titles(hostilePages))('%s stays whole and harmless', async (_, sample) => {
+    await inPage({ viewport: phone }, async (page, complaints) => {
+      const dialogs: string[] = []
+      page.on('dialog', (dialog) => dialogs.push(dialog.message()))
+      await page.goto(origin + addressOf(sample))
+      expect(await axeViolations(page)).toEqual([])
+      expect(await page.locator('script, img, [onerror], [style], a[href^="javascript:"]').count()).toBe(0)
+      await photograph(page, sample, 'phone')
+      expect(await widthsThatScroll(page)).toEqual([])
+      expect([...complaints, ...dialogs]).toEqual([])
+    })
+  })
+
+  it.each(titles(samplePages))('%s fits narrow and enlarged screens, and thumbs', async (_, sample) => {
+    await inPage({ viewport: phone }, async (page) => {
+      await page.goto(origin + addressOf(sample))
+      const small = await page.evaluate(() =>
+        [...document.querySelectorAll('button, input:not([type=hidden]), main a:not([role=alert] a)')]
+          .filter((control) => control.getBoundingClientRect().height < 44)
+          .map((control) => control.outerHTML),
+      )
+      expect(small).toEqual([])
+      expect(await widthsThatScroll(page)).toEqual([])
+
+      // Text alone at 200 %, as a browser's own setting does it (WCAG 1.4.4).
+      await page.setViewportSize(zoomed)
+      const session = await page.context().newCDPSession(page)
+      await session.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 26 } })
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll('main *')]
+          .filter((element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1)
+          .map((element) => element.outerHTML.slice(0, 80)),
+      )
+      expect(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize)).toBe('32px')
+      expect(cut).toEqual([])
+    })
+  })
+})
+
+describe('the forms', () => {
+  it('label each input and name it for the server', async () => {
+    await inPage({}, async (page) => {
+      let inputs = 0
+      for (const sample of samplePages) {
+        await page.goto(origin + addressOf(sample))
+        const found = await page.evaluate(() =>
+          [...document.querySelectorAll<HTMLInputElement>('input:not([type=hidden])')].map((input) => ({
+            html: input.outerHTML,
+            isNamed: input.name !== '' && Boolean(input.labels?.[0]?.textContent?.trim()),
+          })),
+        )
+        inputs += found.length
+        expect(found.filter(({ isNamed }) => !isNamed)).toEqual([])
+      }
+      expect(inputs).toBeGreaterThan(10)
+    })
+  })
+
+  it('announce a refused sign-in, tie it to both inputs and wait in the password', async () => {
+    await inPage({}, async (page) => {
+      await page.goto(`${origin}/sign-in/refused`)
+      expect(await page.getByRole('alert').textContent()).toContain('is not right')
+      for (const name of ['Email address', 'Password']) {
+        const input = page.getByLabel(name)
+        expect(await input.getAttribute('aria-invalid')).toBe('true')
+        expect(await input.getAttribute('aria-describedby')).toBe('problem')
+      }
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('password')
+      expect(await page.title()).toMatch(/^Error: /)
+    })
+  })
+
+  it('put the reader in the first input that is wrong, and link the summary to each', async () => {
+    await inPage({}, async (page) => {
+      await page.goto(`${origin}/sign-up/errors`)
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('email')
+      await page
+        .getByRole('alert')
+        .getByRole('link', { name: /too common/ })
+        .click()
+      expect(await page.evaluate(() => document.activeElement?.id)).toBe('password')
+      const described = await page.getByLabel('Password').getAttribute('aria-describedby')
+      expect(described).toBe('password-fault password-hint')
+    })
+  })
+
+  it('send the sign-in with the keyboard alone and without any script', async () => {
+    await inPage({ javaScriptEnabled: false }, async (page) => {
+      await page.goto(`${origin}/sign-in/empty`)
+      const sent = page.waitForRequest((request) => request.method() === 'POST')
+      await page.locator('#email:focus').waitFor()
+      await page.keyboard.type('mara@example.com')
+      await page.keyboard.press('Tab')
+      await page.keyboard.type('a long pass phrase')
+      await page.keyboard.press('Enter')
+      const request = await sent
+      expect(new URL(request.url()).pathname).toBe('/interaction/7Yk2/sign-in')
+      expect(request.postData()).toBe('email=mara%40example.com&password=a+long+pass+phrase')
+    })
+  })
+
+  it('offer both answers to a request to sign out', async () => {
+    for (const [button, body] of [
+      ['Sign out', 'xsrf=c2b1f0&logout=yes'],
+      ['Stay signed in', 'xsrf=c2b1f0'],
+    ] as const) {
+      await inPage({}, async (page) => {
+        await page.goto(`${origin}/sign-out/named`)
+        const sent = page.waitForRequest((request) => request.method() === 'POST')
+        await page.getByRole('button', { name: button, exact: true }).click()
+        expect((await sent).postData()).toBe(body)
+      })
+    }
+  })
+})
+
+describe('the weight of the sign-in page', () => {
+  it('stays under 50 kB with everything that it loads', async () => {
+    await inPage({}, async (page) => {
+      const bodies: Promise<Buffer>[] = []
+      page.on('response', (response) => bodies.push(response.body()))
+      await page.goto(`${origin}/sign-in/empty`, { waitUntil: 'networkidle' })
+      const bytes = (await Promise.all(bodies)).reduce((total, body) => total + body.length, 0)
+      expect(bodies.length).toBeGreaterThanOrEqual(2)
+      expect(bytes).toBeLessThan(50_000)
+    })
+  })
+})
