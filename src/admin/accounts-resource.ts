@@ -1,0 +1,211 @@
+// The JSON resource of people's accounts. There is always one enabled owner.
+import type { z } from 'zod'
+import type { AccountRegistration } from '../accounts/account-registration.ts'
+import type { Account, AccountStore } from '../accounts/account-store.ts'
+import type { Database } from '../database/database.ts'
+import { type AppError, conflict, notFound, serviceUnavailable } from '../http/errors.ts'
+import type { AccessRevocation } from '../oidc/access-revocation.ts'
+import { demandRoles } from './admin-rights.ts'
+import type { Caller } from './guard.ts'
+import { type Operation, operation } from './operation.ts'
+import { page } from './paging.ts'
+import { changedMeanwhile, requiredVersion, seenVersion } from './preconditions.ts'
+import * as schemas from './schemas.ts'
+import { invalidFields, namedFields } from './validation.ts'
+
+export interface AccountsResourceParts {
+  accounts: AccountStore
+  accountRegistration: AccountRegistration
+  revocation: AccessRevocation
+  transaction: Database['transaction']
+}
+
+const path = '/accounts'
+const one = `${path}/{sub}`
+const scope = 'accounts:write'
+
+export function accountsResource(parts: AccountsResourceParts): Operation[] {
+  return [...reading(parts), creating(parts), updating(parts), ...acting(parts)]
+}
+
+function reading({ accounts }: AccountsResourceParts): Operation[] {
+  return [
+    operation({
+      id: 'listAccounts',
+      summary: 'List accounts',
+      method: 'get',
+      path,
+      scope: 'accounts:read',
+      query: schemas.accountsQuery,
+      status: 200,
+      answer: schemas.pageOf(schemas.account),
+      refusals: [],
+      handle: async ({ query }) => {
+        const list = (range: { after: string | undefined; limit: number }) =>
+          accounts.list({ ...range, email: query.email })
+        const found = await page(query, { name: 'accounts', list, idOf: ({ sub }) => sub })
+        return { body: { ...found, items: found.items.map(accountJson) } }
+      },
+    }),
+    operation({
+      id: 'showAccount',
+      summary: 'Show an account',
+      method: 'get',
+      path: one,
+      scope: 'accounts:read',
+      status: 200,
+      answer: schemas.account,
+      refusals: [404],
+      handle: async ({ id }) => shown(await accounts.find(id)),
+    }),
+  ]
+}
+
+function creating({ accountRegistration }: AccountsResourceParts): Operation {
+  return operation({
+    id: 'createAccount',
+    summary: 'Create an account',
+    method: 'post',
+    path,
+    scope,
+    body: schemas.accountCreation,
+    status: 201,
+    answer: schemas.account,
+    refusals: [409, 503],
+    handle: async ({ caller, body }) => {
+      demandRoles(caller, body.roles ?? [])
+      const created = await accountRegistration.create({
+        ...changesIn(body),
+        email: body.email,
+        password: body.password,
+      })
+      if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems)
+      return { ...shown(created.account), location: `/admin/api/v1${path}/${encodeURIComponent(created.account.sub)}` }
+    },
+  })
+}
+
+function updating(parts: AccountsResourceParts): Operation {
+  return operation({
+    id: 'updateAccount',
+    summary: 'Change an account',
+    method: 'patch',
+    path: one,
+    scope,
+    body: schemas.accountUpdate,
+    status: 200,
+    answer: schemas.account,
+    refusals: [404, 409, 412, 428],
+    takesIfMatch: true,
+    handle: async ({ caller, id, body, ifMatch }) => {
+      const version = requiredVersion(ifMatch)
+      const before = await changeable(id, caller, parts)
+      demandRoles(caller, body.roles ?? [])
+      // Against the version whose roles were looked at, so that nobody gets hold of somebody who has just become an owner.
+      const updated = await parts.accountRegistration.update(id, changesIn(body), version ?? before.version)
+      if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems)
+      return shown(updated.account)
+    },
+  })
+}
+
+function acting(parts: AccountsResourceParts): Operation[] {
+  const { accounts, accountRegistration, revocation, transaction } = parts
+  /** In one transaction: the account is looked at, kept if it is the last owner, and changed. */
+  const ending = (id: string, caller: Caller, change: () => Promise<boolean>, version?: number) =>
+    transaction(async () => {
+      // First of all the lock: what is read before it may have changed when it is held.
+      const isLastOwner = await accountRegistration.isLastOwner(id)
+      const account = await changeable(id, caller, parts)
+      if (version !== undefined && version !== account.version) throw changedMeanwhile()
+      if (isLastOwner) throw refusal('last_owner')
+      if (!(await change())) throw refusal('not_found')
+    })
+  const switched = { method: 'post', scope, status: 200, answer: schemas.account } as const
+  return [
+    operation({
+      id: 'deleteAccount',
+      summary: 'Delete an account with its sessions, grants, tokens and consents',
+      method: 'delete',
+      path: one,
+      scope,
+      status: 204,
+      refusals: [404, 409, 412],
+      takesIfMatch: true,
+      handle: async ({ caller, id, ifMatch }) => {
+        await ending(id, caller, () => revocation.deleteAccount(id), seenVersion(ifMatch))
+        return {}
+      },
+    }),
+    operation({
+      ...switched,
+      id: 'disableAccount',
+      summary: 'Disable an account: it is signed out everywhere, what it granted is withdrawn',
+      path: `${one}/disable`,
+      refusals: [404, 409],
+      handle: async ({ caller, id }) => {
+        await ending(id, caller, () => revocation.disableAccount(id))
+        return shown(await accounts.find(id))
+      },
+    }),
+    operation({
+      ...switched,
+      id: 'enableAccount',
+      summary: 'Enable an account again',
+      path: `${one}/enable`,
+      refusals: [404],
+      handle: ({ caller, id }) =>
+        transaction(async () => {
+          await changeable(id, caller, parts)
+          await revocation.enableAccount(id)
+          return shown(await accounts.find(id))
+        }),
+    }),
+  ]
+}
+
+/** The account, if the caller may lay hands on it. */
+async function changeable(id: string, caller: Caller, { accounts }: AccountsResourceParts): Promise<Account> {
+  const account = await accounts.find(id)
+  if (!account) throw refusal('not_found')
+  demandRoles(caller, account.roles)
+  return account
+}
+
+type Refusal = 'not_found' | 'version_conflict' | 'email_taken' | 'sub_taken' | 'last_owner' | 'busy'
+
+function refusal(reason: Refusal): AppError {
+  if (reason === 'not_found') return notFound('There is no account with this sub.')
+  if (reason === 'version_conflict') return changedMeanwhile()
+  if (reason === 'busy') return serviceUnavailable(2, 'The server is busy with passwords. Try again shortly.')
+  if (reason === 'last_owner')
+    return conflict('last_owner', 'This is the last owner. Make somebody else an owner first.')
+  return conflict(reason, 'There is an account with this e-mail address or sub already.')
+}
+
+const invalid = (problems: readonly { field: string; message: string }[]) =>
+  invalidFields(namedFields(problems, { isEmailVerified: 'email_verified' }))
+
+const changesIn = (body: z.output<typeof schemas.accountUpdate>) => ({
+  email: body.email,
+  isEmailVerified: body.email_verified,
+  name: body.name,
+  roles: body.roles,
+})
+
+function shown(account: Account | undefined) {
+  if (!account) throw refusal('not_found')
+  return { body: accountJson(account), version: account.version }
+}
+
+const accountJson = (account: Account): z.output<typeof schemas.account> => ({
+  sub: account.sub,
+  email: account.email,
+  email_verified: account.isEmailVerified,
+  name: account.name ?? null,
+  roles: account.roles,
+  has_password: account.hasPassword,
+  disabled_at: account.disabledAt?.toISOString() ?? null,
+  created_at: account.createdAt.toISOString(),
+  updated_at: account.updatedAt.toISOString(),
+})

@@ -1,0 +1,46 @@
+// The configuration as it is in effect, by the names of its variables, with everything secret masked.
+import type { Config, variables } from '../../config.ts'
+
+type Value = string | number | boolean | string[] | null
+export type EffectiveConfig = Record<keyof typeof variables, Value>
+
+const mask = '********'
+
+/** `databaseUrl` is the embedded database's; it is shown whole, since it works on this machine only. */
+export function effectiveConfig(config: Config, databaseUrl: string | undefined): EffectiveConfig {
+  const [, ...oldSealingKeys] = config.sealingKeys
+  const { http, database, session, login, bootstrapAdministrator } = config
+  return {
+    NODE_ENV: config.production ? 'production' : 'development',
+    PORT: http.port,
+    HOST: http.host,
+    LOG_LEVEL: config.logLevel,
+    DATABASE_URL: database.url === undefined ? (databaseUrl ?? null) : withoutPassword(database.url),
+    GATEHOUSE_ISSUER: config.issuer,
+    GATEHOUSE_SEALING_KEY: mask,
+    GATEHOUSE_SEALING_KEYS_OLD: oldSealingKeys.map(() => mask),
+    GATEHOUSE_COOKIE_KEYS: config.cookieKeys?.map(() => mask) ?? null,
+    GATEHOUSE_TRUSTED_PROXIES: http.trustedProxies,
+    GATEHOUSE_WORKERS: http.workers ?? null,
+    GATEHOUSE_DATA_DIR: config.dataDir,
+    GATEHOUSE_INSECURE_HTTP: config.insecureHttp,
+    GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL: bootstrapAdministrator?.email ?? null,
+    GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD: bootstrapAdministrator ? mask : null,
+    GATEHOUSE_SIGN_UP: login.canSignUp,
+    GATEHOUSE_REGISTRATION: config.registration,
+    GATEHOUSE_SESSION_IDLE: session.idle,
+    GATEHOUSE_SESSION_ABSOLUTE: session.absolute,
+    GATEHOUSE_DATABASE_POOL: database.poolSize,
+    GATEHOUSE_PREPARED_STATEMENTS: database.preparedStatements,
+    GATEHOUSE_AUTHORIZE_LIMIT: http.authorizeLimit,
+  }
+}
+
+function withoutPassword(given: string): string {
+  // libpq also takes forms that are no URL: then nothing is shown rather than too much.
+  if (!URL.canParse(given)) return mask
+  const url = new URL(given)
+  if (url.password) url.password = mask
+  if (url.searchParams.has('password')) url.searchParams.set('password', mask)
+  return url.href
+}

@@ -1,0 +1,148 @@
+// `gatehouse accounts`: makes accounts for people, shows them, and ends their access.
+import { text as readText } from 'node:stream/consumers'
+import { Command } from 'commander'
+import type { AccountCreated } from '../../accounts/account-registration.ts'
+import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import { type OpenDatabase, withDatabase } from '../open-database.ts'
+import { CommandRefusal, refuseProblems } from '../refusals.ts'
+import { table } from '../terminal.ts'
+import { accountJson, accountState, accountText } from './account-output.ts'
+import { addTransfer } from './account-transfer.ts'
+import { demandAccount, openAccounts } from './open-accounts.ts'
+
+interface CreateOptions {
+  email: string
+  name?: string
+  passwordStdin?: boolean
+  role?: string[]
+  verified?: boolean
+}
+
+interface ListOptions {
+  email?: string
+  after?: string
+  limit: number
+}
+
+export function accountsCommand(parts: CommandParts): Command {
+  const group = new Command('accounts')
+  for (const add of [addCreate, addList, addAccess, addTransfer]) add(group, parts)
+  return group
+}
+
+function addCreate(group: Command, { config, terminal }: CommandParts): void {
+  group
+    .command('create')
+    .description('make an account')
+    .requiredOption('--email <address>', 'e-mail address, which is the name at sign-in')
+    .option('--name <name>', 'name of the person')
+    .option('--password-stdin', 'read the password from standard input; without it the account has none')
+    .option('--role <role>', 'a role: owner (repeatable)', collect)
+    .option('--verified', 'the e-mail address is known to be theirs')
+    .action((options: CreateOptions) =>
+      withDatabase(config(), async (open) => {
+        const created = await openAccounts(open).create({
+          email: options.email,
+          name: options.name,
+          password: options.passwordStdin ? await passwordFromStdin() : undefined,
+          roles: options.role,
+          isEmailVerified: options.verified,
+        })
+        if (!created.ok) throw refusal(created, options.email)
+        terminal.print(accountJson(created.account), accountText(created.account))
+      }),
+    )
+}
+
+function addList(group: Command, { config, terminal }: CommandParts): void {
+  group
+    .command('list')
+    .description('accounts, in the order of their sub')
+    .option('--email <part>', 'only those whose address contains this')
+    .option('--after <sub>', 'only those that come after this one')
+    .option('--limit <number>', 'how many at most', wholeNumber, 100)
+    .action(({ email, after, limit }: ListOptions) =>
+      withDatabase(config(), async ({ accounts }) => {
+        const found = await accounts.list({ email, after, limit: limit + 1 })
+        const shown = found.slice(0, limit)
+        const rows = shown.map((account) => [
+          account.sub,
+          account.email,
+          accountState(account),
+          account.roles.join(' '),
+          account.name ?? '',
+        ])
+        const text = table(['SUB', 'EMAIL', 'STATE', 'ROLES', 'NAME'], rows, 'There is no such account.')
+        const next = found.length > limit ? shown.at(-1)?.sub : undefined
+        terminal.print({ accounts: shown.map(accountJson), next_after: next }, text)
+        if (next) terminal.note(`There are more: --after ${next}`)
+      }),
+    )
+  group
+    .command('show <account>')
+    .description('one account, by its sub or e-mail address')
+    .action((who: string) =>
+      withDatabase(config(), async (open) => {
+        const account = await demandAccount(open, who)
+        terminal.print(accountJson(account), accountText(account))
+      }),
+    )
+}
+
+function addAccess(group: Command, { config, terminal }: CommandParts): void {
+  group
+    .command('disable <account>')
+    .description('end every session and token, and let nobody in until `enable`')
+    .action((who: string) =>
+      withDatabase(config(), (open) => changeAccess(open, who, open.revocation.disableAccount, 'disable').then(show)),
+    )
+  group
+    .command('enable <account>')
+    .description('let a disabled account in again')
+    .action((who: string) =>
+      withDatabase(config(), (open) => changeAccess(open, who, open.revocation.enableAccount, 'enable').then(show)),
+    )
+  group
+    .command('delete <account>')
+    .description('take it away with its sessions, tokens and consents')
+    .action((who: string) =>
+      withDatabase(config(), async (open) => {
+        const { sub, email } = await changeAccess(open, who, open.revocation.deleteAccount, 'delete')
+        terminal.print({ sub, deleted: true }, `Deleted ${email} (${sub}).`)
+      }),
+    )
+  const show = (account: Awaited<ReturnType<typeof changeAccess>>) =>
+    terminal.print(accountJson(account), accountText(account))
+}
+
+type Access = 'disable' | 'enable' | 'delete'
+
+/** Returns the account as it is afterwards, or as it was when it is gone. */
+function changeAccess(open: OpenDatabase, who: string, change: (sub: string) => Promise<boolean>, access: Access) {
+  return open.database.transaction(async () => {
+    const account = await demandAccount(open, who)
+    // Under the lock that `isLastOwner` takes, two commands at once cannot remove the last two.
+    if (access !== 'enable' && (await openAccounts(open).isLastOwner(account.sub))) {
+      const message = `${account.email} is the last owner: make another owner first, or nobody can administer this server.`
+      throw new CommandRefusal('last_owner', message)
+    }
+    await change(account.sub)
+    return (await open.accounts.find(account.sub)) ?? account
+  })
+}
+
+async function passwordFromStdin(): Promise<string> {
+  const password = (await readText(process.stdin)).replace(/\r?\n$/, '')
+  if (password === '') throw new CommandRefusal('invalid', 'There is no password on standard input.')
+  return password
+}
+
+function refusal(created: AccountCreated & { ok: false }, email: string): CommandRefusal {
+  if (!created.reason) return refuseProblems(created.problems)
+  const messages = {
+    email_taken: `There is an account with the e-mail address ${email} already.`,
+    sub_taken: 'There is an account with this sub already.',
+    busy: 'Too many passwords are being hashed at once. Try again.',
+  }
+  return new CommandRefusal(created.reason, messages[created.reason])
+}

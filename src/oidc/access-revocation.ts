@@ -1,0 +1,73 @@
+// Ends access: disabling or deleting an account or a client, and withdrawing consent, takes grants, sessions and stored tokens along.
+import type { AccountStore } from '../accounts/account-store.ts'
+import type { ClientStore } from '../clients/client-store.ts'
+import type { Database } from '../database/database.ts'
+import type { ConsentStore } from './storage/consent-store.ts'
+import type { GrantStore } from './storage/grant-store.ts'
+import type { SessionStore } from './storage/session-store.ts'
+
+export interface AccessRevocationParts {
+  database: Database
+  accounts: AccountStore
+  clients: ClientStore
+  grants: GrantStore
+  sessions: SessionStore
+  consents: ConsentStore
+  /** Drops this node's copy at once; the others hear of it from the database. */
+  forgetClient(clientId: string): void
+}
+
+export type AccessRevocation = ReturnType<typeof createAccessRevocation>
+
+/** Each in one transaction. JWTs that are out live out their lifetime. */
+export function createAccessRevocation(parts: AccessRevocationParts) {
+  const { database, accounts, clients, grants, sessions, consents } = parts
+  const changeClient = (clientId: string, change: () => Promise<boolean>) =>
+    database.transaction(async () => {
+      database.afterCommit(() => parts.forgetClient(clientId))
+      return change()
+    })
+  // Sessions first, as the engine takes its locks: session, account, grant.
+  const endAccess = async (sub: string) => {
+    await sessions.removeOfAccount(sub)
+    await grants.removeOfAccount(sub)
+  }
+
+  return {
+    /** False when there is no such account. */
+    disableAccount: (sub: string): Promise<boolean> =>
+      database.transaction(async () => {
+        await sessions.removeOfAccount(sub)
+        if (!(await accounts.setDisabled(sub, true))) return false
+        await endAccess(sub)
+        return true
+      }),
+    enableAccount: (sub: string): Promise<boolean> => database.transaction(() => accounts.setDisabled(sub, false)),
+    deleteAccount: (sub: string): Promise<boolean> =>
+      database.transaction(async () => {
+        await endAccess(sub)
+        return accounts.remove(sub)
+      }),
+    /** Signs the person out everywhere; what was granted for offline use goes too. */
+    signOutEverywhere: (sub: string): Promise<void> => database.transaction(() => endAccess(sub)),
+    disableClient: (clientId: string): Promise<boolean> =>
+      changeClient(clientId, async () => {
+        if (!(await clients.setDisabled(clientId, true))) return false
+        await grants.removeOfClient(clientId)
+        return true
+      }),
+    enableClient: (clientId: string): Promise<boolean> =>
+      changeClient(clientId, () => clients.setDisabled(clientId, false)),
+    /** False when there is no such client, or when it belongs to the server itself. */
+    deleteClient: (clientId: string): Promise<boolean> =>
+      changeClient(clientId, async () => {
+        await grants.removeOfClient(clientId)
+        return clients.remove(clientId)
+      }),
+    withdrawConsent: (sub: string, clientId: string): Promise<void> =>
+      database.transaction(async () => {
+        await grants.removeOfAccountAndClient(sub, clientId)
+        await consents.remove(sub, clientId)
+      }),
+  }
+}

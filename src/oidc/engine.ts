@@ -1,0 +1,113 @@
+// The running engine: built from the keys that are valid now, and swapped for a new one when they change.
+import type { JSONWebKeySet } from 'jose'
+import type { Context, Middleware, Next } from 'koa'
+import mount from 'koa-mount'
+import { Provider } from 'oidc-provider'
+import type { ApiCache } from '../apis/api-cache.ts'
+import type { ClientCache } from '../clients/client-cache.ts'
+import { createEngineSeams, type SeamParts } from './engine-seams.ts'
+import { enginePolicy, type PolicyParts } from './policy/engine-policy.ts'
+import { createGrantPolicy } from './policy/grant-policy.ts'
+import { createIntrospectionPolicy } from './policy/introspection-policy.ts'
+import { createPromptPolicy } from './policy/prompt-policy.ts'
+import { createRegistrationPolicy } from './policy/registration-policy.ts'
+import { createResourcePolicy } from './policy/resource-policy.ts'
+import { createPreparedDocuments } from './prepared-documents.ts'
+import { storedAsDigest } from './storage/client-adapter.ts'
+import type { ConsentStore } from './storage/consent-store.ts'
+import { type AdapterParts, createPostgresAdapter } from './storage/postgres-adapter.ts'
+
+export interface EngineKeys {
+  /** In the order in which the engine picks them: for each algorithm the one that signs now comes first. */
+  privateKeys: JSONWebKeySet
+  publicKeys: JSONWebKeySet
+}
+
+export interface EngineParts extends Omit<SeamParts, 'findClient' | 'sessions'>, Omit<AdapterParts, 'clients'> {
+  config: PolicyParts['config']
+  accounts: PolicyParts['accounts']
+  apis: Pick<ApiCache, 'find'>
+  clients: AdapterParts['clients'] & { cache: ClientCache }
+  consents: ConsentStore
+  cookieKeys: string[]
+  pages: PolicyParts['pages']
+  /** Observes each engine that is built, for the log. */
+  onBuild(provider: Provider): void
+}
+
+export interface Engine {
+  /** Builds the engine anew; requests under way finish on the old one. */
+  build(keys: EngineKeys): void
+  middleware: Middleware
+  /** The engine as of now: ask for it in each request. */
+  provider(): Provider
+}
+
+export function createEngine(parts: EngineParts): Engine {
+  const documents = createPreparedDocuments()
+  let running: { provider: Provider; handle: Middleware } | undefined
+
+  const handle = async (ctx: Context, next: Next) => {
+    if (!running) throw new Error('The engine was asked before its keys were loaded.')
+    await running.handle(ctx, next)
+  }
+
+  return {
+    build: (keys) => {
+      running = buildEngine(parts, keys)
+      documents.forget()
+    },
+    provider: () => {
+      if (!running) throw new Error('The engine was asked before its keys were loaded.')
+      return running.provider
+    },
+    middleware: (ctx, next) => documents.middleware(ctx, () => handle(ctx, next)),
+  }
+}
+
+function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys) {
+  const { config, apis, clients, sealing } = parts
+  const seams = createEngineSeams({ ...parts, findClient: clients.cache.find })
+  const { clientOf } = seams
+  const introspection = createIntrospectionPolicy({ issuer: config.issuer, apis, clients: clients.cache, publicKeys })
+  const provider = new Provider(
+    config.issuer,
+    enginePolicy({
+      ...parts,
+      adapter: createPostgresAdapter(parts) as never,
+      privateKeys,
+      dpopNonceSecret: sealing.derive('DPoP nonces'),
+      clientOf,
+      resourceIndicators: createResourcePolicy({ apis, clientOf }),
+      allowedPolicy: introspection.allowedPolicy,
+      loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),
+      promptPolicy: createPromptPolicy({ clientOf }),
+      registrationPolicy: createRegistrationPolicy(parts),
+    }),
+  )
+  // The only forwarded headers that get here are the ones that http/ has written.
+  provider.proxy = true
+  seams.apply(provider)
+  endWithSession(provider)
+  provider.use(introspection.answerForJwts)
+  provider.use(withholdStoredSecret)
+  parts.onBuild(provider)
+  return { provider, handle: mount(provider) }
+}
+
+/** What was not granted for offline use ends with the sign-out, whatever kind of token it is. */
+function endWithSession(provider: Provider): void {
+  provider.on('authorization.success', (ctx) => {
+    const { client, session, requestParamScopes } = ctx.oidc
+    if (!client || !session || requestParamScopes.has('offline_access')) return
+    const authorization = session.authorizationFor(client.clientId) as { persistsLogout?: boolean } | undefined
+    if (authorization) authorization.persistsLogout = false
+  })
+}
+
+/** Reading a registration back must not show what stands in place of the secret. */
+async function withholdStoredSecret(ctx: Context, next: Next): Promise<void> {
+  await next()
+  const body = ctx.body as { client_secret?: string } | undefined
+  if (body?.client_secret === storedAsDigest) delete body.client_secret
+}

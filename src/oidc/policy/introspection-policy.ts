@@ -1,0 +1,59 @@
+// Introspection (RFC 7662): who may ask about a token, and an answer for JWTs, which the engine itself does not store.
+import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
+import type { Context, Next } from 'koa'
+import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
+import type { ApiCache } from '../../apis/api-cache.ts'
+import type { ClientCache } from '../../clients/client-cache.ts'
+
+export interface IntrospectionParts {
+  issuer: string
+  apis: Pick<ApiCache, 'find'>
+  clients: Pick<ClientCache, 'find'>
+  publicKeys: JSONWebKeySet
+}
+
+interface Asked {
+  clientId?: string | undefined
+  aud?: string | string[] | undefined
+}
+
+export function createIntrospectionPolicy({ issuer, apis, clients, publicKeys }: IntrospectionParts) {
+  const keys = createLocalJWKSet(publicKeys)
+
+  /** A party to the token: the client that it was issued to, or one that its API names. */
+  const isParty = async (asking: string, { clientId, aud }: Asked): Promise<boolean> => {
+    const owner = clientId === undefined ? undefined : await clients.find(clientId)
+    if (!owner || owner.disabledAt) return false
+    if (asking === clientId) return true
+    const api = typeof aud === 'string' ? await apis.find(aud) : undefined
+    return api?.introspectionClients.includes(asking) ?? false
+  }
+
+  const introspectJwt = async (asking: string, token: string) => {
+    try {
+      const { payload } = await jwtVerify(token, keys, { issuer, typ: 'at+jwt', requiredClaims: ['client_id', 'exp'] })
+      return (await isParty(asking, { clientId: String(payload.client_id), aud: payload.aud }))
+        ? active(payload)
+        : { active: false }
+    } catch {
+      return { active: false }
+    }
+  }
+
+  return {
+    allowedPolicy: (_: KoaContextWithOIDC, client: EngineClient, token: Asked) => isParty(client.clientId, token),
+
+    /** Mounted in front of the engine: where it declines a JWT of an authenticated client, the answer is found here. */
+    answerForJwts: async (ctx: Context, next: Next): Promise<void> => {
+      await next()
+      const { oidc } = ctx as unknown as { oidc?: KoaContextWithOIDC['oidc'] }
+      const isDeclined = (ctx.body as { error?: string } | undefined)?.error === 'unsupported_token_type'
+      if (oidc?.route !== 'introspection' || !isDeclined || !oidc.client) return
+      const body = await introspectJwt(oidc.client.clientId, String(oidc.params?.token))
+      ctx.status = 200
+      ctx.body = body
+    },
+  }
+}
+
+const active = (claims: JWTPayload) => ({ ...claims, active: true, token_type: claims.cnf ? 'DPoP' : 'Bearer' })

@@ -1,0 +1,29 @@
+// Decides when the engine must ask the person: the standard's reasons, and consent each time from applications that can be impersonated.
+import { type Client as EngineClient, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Client } from '../../clients/client-store.ts'
+
+export function createPromptPolicy({ clientOf }: { clientOf(client: EngineClient): Client }) {
+  const policy = interactionPolicy.base()
+  const consent = policy.get('consent')
+  // The engine asks of every native client; ours asks of none that belongs to the operator.
+  consent?.checks.remove('native_client_prompt')
+  consent?.checks.add(
+    new interactionPolicy.Check(
+      'impersonation_prompt',
+      'an application that others can pose as needs consent each time (RFC 8252 section 8.6)',
+      'interaction_required',
+      (ctx: KoaContextWithOIDC) => {
+        const { client, result, params } = ctx.oidc
+        if (!client || result?.consent) return interactionPolicy.Check.NO_NEED_TO_PROMPT
+        const canBeImpersonated = isImpersonable(clientOf(client), String(params?.redirect_uri ?? ''))
+        return canBeImpersonated ? interactionPolicy.Check.REQUEST_PROMPT : interactionPolicy.Check.NO_NEED_TO_PROMPT
+      },
+    ),
+  )
+  return policy
+}
+
+const isImpersonable = (client: Client, redirectUri: string): boolean => {
+  if (client.isFirstParty) return false
+  return client.kind === 'native' || !/^https?:/.test(redirectUri)
+}

@@ -1,0 +1,55 @@
+// Answers discovery and JWKS from prepared bytes, so that they cost nothing and need no database.
+import { createHash } from 'node:crypto'
+import type { Context, Next } from 'koa'
+
+/** Seconds for which a verifier may keep them; a rotated key is published for longer than that before it signs. */
+export const documentMaxAge = 300
+
+const paths = new Set(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/jwks'])
+
+interface Document {
+  bytes: Buffer
+  type: string
+  etag: string
+}
+
+export interface PreparedDocuments {
+  middleware(ctx: Context, next: Next): Promise<void>
+  /** The keys have changed. */
+  forget(): void
+}
+
+export function createPreparedDocuments(): PreparedDocuments {
+  const documents = new Map<string, Document>()
+
+  const prepare = async (ctx: Context, next: Next): Promise<Document | undefined> => {
+    await next()
+    if (ctx.status !== 200 || ctx.method !== 'GET') return undefined
+    const bytes = Buffer.from(typeof ctx.body === 'string' ? ctx.body : JSON.stringify(ctx.body))
+    const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
+    const document = { bytes, type: String(ctx.response.get('content-type')), etag }
+    documents.set(ctx.path, document)
+    return document
+  }
+
+  return {
+    forget: () => documents.clear(),
+    middleware: async (ctx, next) => {
+      if (!paths.has(ctx.path) || !['GET', 'HEAD'].includes(ctx.method)) return next()
+      const document = documents.get(ctx.path) ?? (await prepare(ctx, next))
+      if (!document) return
+      ctx.status = 200
+      ctx.set({
+        'Access-Control-Allow-Origin': '*',
+        'Cache-Control': `public, max-age=${documentMaxAge}`,
+        'Content-Type': document.type,
+        ETag: document.etag,
+      })
+      ctx.remove('Vary')
+      if (ctx.fresh) {
+        ctx.status = 304
+        ctx.body = null
+      } else ctx.body = document.bytes
+    },
+  }
+}

@@ -1,0 +1,55 @@
+// Removes what has expired, in batches so small that nobody waits for them.
+import type { Database } from '../../database/database.ts'
+
+const batch = 1000
+
+const expired = (table: string, key: string, condition: string, limit = batch) => ({
+  table,
+  limit,
+  text: `DELETE FROM ${table} WHERE ${key} IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT ${limit} FOR UPDATE SKIP LOCKED) RETURNING 1`,
+})
+
+const past = 'expires_at <= clock_timestamp()'
+
+// Grants last: their tokens are gone by then, so that a batch of them is small too.
+const sweeps = [
+  expired('artifacts', 'key', past),
+  expired('replays', 'key', past),
+  expired('session_keys', 'key', "superseded_at < clock_timestamp() - interval '1 minute'"),
+  expired('sessions', 'uid', past),
+  expired('one_time_links', 'key', past),
+  expired('registration_tokens', 'key', past),
+  expired('sign_in_throttle', 'key', "updated_at < clock_timestamp() - interval '1 day'"),
+  expired('grants', 'key', past, 200),
+]
+
+// Any constant that no other lock uses.
+const electionLock = 7_283_019_447
+
+export type ExpiryStore = ReturnType<typeof createExpiryStore>
+
+export function createExpiryStore({ database }: { database: Database }) {
+  /** One batch; undefined when another node is at it. */
+  const sweep = (text: string): Promise<number | undefined> =>
+    database.transaction(async () => {
+      const [row] = await database.query<{ elected: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS elected', [
+        electionLock,
+      ])
+      return row?.elected ? (await database.query(text)).length : undefined
+    })
+
+  return {
+    /** Rows removed by table; it stops when another node is elected. */
+    removeExpired: async (): Promise<Record<string, number>> => {
+      const removed: Record<string, number> = {}
+      for (const { table, text, limit } of sweeps) {
+        for (let count: number | undefined = limit; count === limit; ) {
+          count = await sweep(text)
+          if (count === undefined) return removed
+          removed[table] = (removed[table] ?? 0) + count
+        }
+      }
+      return removed
+    },
+  }
+}

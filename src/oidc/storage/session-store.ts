@@ -1,0 +1,83 @@
+// Stores sign-in sessions: one row for each browser however many tabs renew its cookie, and every cookie value a key to it.
+import type { Database } from '../../database/database.ts'
+
+export interface StoredSession {
+  uid: string
+  payload: Record<string, unknown>
+}
+
+export interface NewSession {
+  key: Buffer
+  uid: string
+  sub: string | undefined
+  payload: Record<string, unknown>
+  /** Seconds. */
+  expiresIn: number
+}
+
+// Other tabs still carry the cookie that one tab has just renewed. It opens the session a little longer, but only for the
+// account that it was renewed for: a cookie from before the sign-in never becomes somebody's session (session fixation).
+const aliasGrace = '30 s'
+
+const alive = `s.expires_at > clock_timestamp() AND (s.sub IS NULL OR EXISTS (SELECT 1 FROM accounts a WHERE a.sub = s.sub AND a.disabled_at IS NULL))`
+const byKey = `SELECT s.uid, s.payload FROM sessions s JOIN session_keys k ON k.uid = s.uid
+  WHERE k.key = ANY($1) AND ${alive}
+    AND (k.superseded_at IS NULL OR (k.superseded_sub = s.sub AND k.superseded_at > clock_timestamp() - interval '${aliasGrace}'))`
+
+const statements = {
+  find: { name: 'session-find', text: byKey },
+  findForUpdate: { name: 'session-find-for-update', text: `${byKey} FOR UPDATE OF s` },
+  findByUid: {
+    name: 'session-find-by-uid',
+    text: `SELECT s.uid, s.payload FROM sessions s WHERE s.uid = $1 AND ${alive}`,
+  },
+  upsert: {
+    name: 'session-upsert',
+    text: `WITH session AS (
+        INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ($2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+        ON CONFLICT (uid) DO UPDATE SET sub = excluded.sub, payload = excluded.payload, expires_at = excluded.expires_at
+        RETURNING uid)
+      INSERT INTO session_keys (key, uid) SELECT $1, uid FROM session ON CONFLICT (key) DO NOTHING`,
+  },
+  supersede: {
+    name: 'session-supersede',
+    text: `UPDATE session_keys k SET superseded_at = clock_timestamp(), superseded_sub = s.sub
+      FROM sessions s WHERE s.uid = k.uid AND k.key = ANY($1) AND k.superseded_at IS NULL`,
+  },
+  remove: {
+    name: 'session-remove',
+    text: 'DELETE FROM sessions WHERE uid IN (SELECT uid FROM session_keys WHERE key = ANY($1)) RETURNING uid',
+  },
+}
+
+export type SessionStore = ReturnType<typeof createSessionStore>
+
+export function createSessionStore({ database }: { database: Database }) {
+  return {
+    /** Inside a transaction it locks the session, so that parallel tabs add to it one after another. */
+    find: async (keys: Buffer[]): Promise<StoredSession | undefined> => {
+      const statement = database.isInTransaction() ? statements.findForUpdate : statements.find
+      const [row] = await database.query<StoredSession>(statement, [keys])
+      return row
+    },
+    findByUid: async (uid: string): Promise<StoredSession | undefined> => {
+      const [row] = await database.query<StoredSession>(statements.findByUid, [uid])
+      return row
+    },
+    upsert: async ({ key, uid, sub, payload, expiresIn }: NewSession): Promise<void> => {
+      await database.query(statements.upsert, [key, uid, sub, payload, expiresIn])
+    },
+    /** The cookie value was renewed: from now on it only serves the tabs that have not heard of it. */
+    supersede: async (keys: Buffer[]): Promise<void> => {
+      await database.query(statements.supersede, [keys])
+    },
+    /** Ends the session for every tab; answers its uid. */
+    remove: async (keys: Buffer[]): Promise<string | undefined> => {
+      const [row] = await database.query<{ uid: string }>(statements.remove, [keys])
+      return row?.uid
+    },
+    removeOfAccount: async (sub: string): Promise<void> => {
+      await database.query('DELETE FROM sessions WHERE sub = $1', [sub])
+    },
+  }
+}

@@ -1,0 +1,147 @@
+// Everything that answers, in the order in which a request meets it: the only list of what is mounted.
+import Koa, { type Middleware } from 'koa'
+import { createSignInThrottle } from '../accounts/sign-in-throttle.ts'
+import { adminApi } from '../admin/admin-api.ts'
+import { adminAudience } from '../apis/admin-api-registration.ts'
+import { createForwarding } from '../http/client-address.ts'
+import { createCrossSiteGuard } from '../http/csrf.ts'
+import { createErrorRenderer } from '../http/error-renderer.ts'
+import { serviceUnavailable } from '../http/errors.ts'
+import { healthRoutes } from '../http/health-routes.ts'
+import { createInputCheck } from '../http/input-check.ts'
+import { createPageHeaders } from '../http/page-headers.ts'
+import { createRequestLimits } from '../http/request-limits.ts'
+import { createRequestLog } from '../http/request-log.ts'
+import { createConsentPage } from '../login/consent-page.ts'
+import { createFirstAdministrator, type FirstAdministrator } from '../login/first-administrator-routes.ts'
+import { homeRoutes } from '../login/home-routes.ts'
+import { createInteractions } from '../login/interaction.ts'
+import { loginRoutes } from '../login/login-routes.ts'
+import { createSignIn } from '../login/sign-in.ts'
+import { createSignUp } from '../login/sign-up.ts'
+import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
+import { createRequestTransaction } from '../oidc/request-transaction.ts'
+import { minimumPasswordLength, type Node } from './node.ts'
+import { createSecretGuessingLimit } from './secret-guessing.ts'
+import type { ServerParts } from './server.ts'
+import type { Stores } from './stores.ts'
+
+const formPaths = ['/interaction/', '/setup/']
+const clientAuthenticated = new Set(['/token', '/introspect', '/revoke', '/par', '/device_authorization'])
+/** Answered under any host: probes and proxies call by address. */
+const isExempt = (path: string) => path === '/healthz' || path === '/readyz' || path.startsWith('/gateway/')
+
+export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
+  const { config, log } = parts
+  const isDevelopment = !config.production
+  const app = new Koa({ proxy: true })
+  app.keys = node.cookieKeys
+  app.silent = true
+
+  app.use(createRequestLog({ log }))
+  app.use(createPageHeaders({ issuer: config.issuer }))
+  app.use(createErrorRenderer({ views: node.views, log, isDevelopment }))
+  app.use(
+    createForwarding({ issuer: config.issuer, trustedProxies: config.http.trustedProxies, exemptPaths: isExempt }),
+  )
+  app.use(healthRoutes({ readiness: node.readiness.report }))
+  app.use(createInputCheck({ maxBodyBytes: 56 * 1024 }))
+  app.use(node.assets.serve)
+  app.use(onceStarted(node))
+  for (const limit of limits(parts)) app.use(limit)
+  app.use(only(formPaths, createCrossSiteGuard({ issuer: config.issuer })))
+  app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
+  app.use(login(parts, stores, node).routes())
+  app.use(firstAdministrator(parts, stores, node).routes.routes())
+  app.use(admin(parts, stores, node))
+  app.use(createRequestTransaction({ database: stores.database }))
+  app.use(node.refusals.explain)
+  app.use(node.engine.middleware)
+  return app
+}
+
+const only =
+  (prefixes: string[], middleware: Middleware): Middleware =>
+  (ctx, next) =>
+    prefixes.some((prefix) => ctx.path.startsWith(prefix)) ? middleware(ctx, next) : next()
+
+const onceStarted =
+  ({ readiness }: Node): Middleware =>
+  (_, next) => {
+    if (!readiness.isStarted()) throw serviceUnavailable(1, 'The server is starting. Try again in a moment.')
+    return next()
+  }
+
+/** In front of everything that writes: no stranger fills a table. */
+function limits({ config }: ServerParts): Middleware[] {
+  const { limitByAddress, createFailureLimit } = createRequestLimits()
+  const cookie = sessionCookieName(config.issuer)
+  const strangers = limitByAddress({
+    points: config.http.authorizeLimit,
+    seconds: 60,
+    applies: (ctx) =>
+      (ctx.path === '/authorize' && !ctx.cookies.get(cookie, { signed: true })) ||
+      ctx.path === '/par' ||
+      ctx.path === '/device_authorization',
+  })
+  const failures = createFailureLimit({ points: 500, seconds: 300 })
+  return [strangers, createSecretGuessingLimit({ failures, paths: clientAuthenticated })]
+}
+
+function login({ config }: ServerParts, stores: Stores, node: Node) {
+  const { engine, views, passwords, registrations } = node
+  const { accounts, database, clientCache, apiCache, sealing } = stores
+  const { createFailureLimit } = createRequestLimits()
+  return loginRoutes({
+    views,
+    canSignUp: config.login.canSignUp,
+    interactions: createInteractions({ engine, database, findClient: clientCache.find }),
+    consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
+    signIn: createSignIn({
+      accounts,
+      passwords,
+      throttle: createSignInThrottle({ store: stores.throttleStore, sealing }),
+    }),
+    signUp: createSignUp({
+      registration: registrations.accounts,
+      throttle: createFailureLimit({ points: 60, seconds: 3600 }),
+      minimumLength: minimumPasswordLength,
+    }),
+  })
+}
+
+export function firstAdministrator(
+  { config }: Pick<ServerParts, 'config'>,
+  stores: Stores,
+  node: Node,
+): FirstAdministrator {
+  return createFirstAdministrator({
+    issuer: config.issuer,
+    views: node.views,
+    database: stores.database,
+    accounts: stores.accounts,
+    registration: node.registrations.accounts,
+    links: stores.links,
+    minimumLength: minimumPasswordLength,
+  })
+}
+
+function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware {
+  const { apis, clients, accounts } = node.registrations
+  return adminApi({
+    ...stores,
+    issuer: config.issuer,
+    adminAudience: adminAudience(config.issuer),
+    publicKeys: node.publicKeys,
+    apiRegistration: apis,
+    clientRegistration: clients,
+    accountRegistration: accounts,
+    revocation: node.revocation,
+    transaction: stores.database.transaction,
+    ensureAlgorithm: async (alg) => {
+      await node.keyRing.ensureAlgorithm(alg)
+    },
+    forgetClient: stores.clientCache.forget,
+    forgetApis: stores.apiCache.clear,
+  })
+}

@@ -1,0 +1,155 @@
+// What decides on a node: pages, passwords, registrations, keys, the engine, and whether the node is ready.
+import { join } from 'node:path'
+import { createAccountRegistration } from '../accounts/account-registration.ts'
+import { createPasswords } from '../accounts/password.ts'
+import { createPasswordQueue } from '../accounts/password-queue.ts'
+import { passwordProblem } from '../accounts/password-rules.ts'
+import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
+import { createApiRegistration } from '../apis/api-registration.ts'
+import { createClientRegistration } from '../clients/client-registration.ts'
+import type { Config } from '../config.ts'
+import { createMigrator, pendingMigrations } from '../database/migrator.ts'
+import { createAssets } from '../http/assets.ts'
+import { createViews } from '../http/views.ts'
+import { createDeploymentCheck } from '../keys/deployment-check.ts'
+import { createKeyRing, type KeySet } from '../keys/key-ring.ts'
+import { createKeyWatcher } from '../keys/key-watcher.ts'
+import { createEnginePages } from '../login/engine-pages.ts'
+import { createAccessRevocation } from '../oidc/access-revocation.ts'
+import { createEngine, type Engine } from '../oidc/engine.ts'
+import { createRefusalLog } from '../oidc/refusal-log.ts'
+import { createReadiness, NotReady, type Step } from './readiness.ts'
+import type { ServerParts } from './server.ts'
+import type { Stores } from './stores.ts'
+
+export type Node = ReturnType<typeof createNode>
+
+/** NIST SP 800-63B-4: at least 15 characters where the password is the only factor. */
+export const minimumPasswordLength = 15
+
+export function createNode(parts: ServerParts, stores: Stores) {
+  const { config, log } = parts
+  const { database, sealing } = stores
+  const isDevelopment = !config.production
+  const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
+  const common = { productName: 'Gatehouse', assetUrl: assets.assetUrl }
+  const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
+  const passwords = createPasswords({ queue: createPasswordQueue({}) })
+  const refusals = createRefusalLog({ log, isDevelopment })
+  const engine = createEngine({
+    ...stores,
+    config,
+    clients: { database, store: stores.clients, cache: stores.clientCache },
+    apis: stores.apiCache,
+    cookieKeys: cookieKeys(config, stores),
+    pages: createEnginePages({ views, accounts: stores.accounts, findClient: stores.clientCache.find, isDevelopment }),
+    now: () => new Date(),
+    onBuild: refusals.observe,
+  })
+  const keys = createKeys(parts, stores, engine)
+  return {
+    ...keys,
+    assets,
+    views,
+    passwords,
+    refusals,
+    engine,
+    registrations: createRegistrations(config, stores, passwords),
+    revocation: createAccessRevocation({ ...stores, forgetClient: stores.clientCache.forget }),
+    readiness: createReadiness({
+      steps: startSteps(config, stores, keys, parts.databaseUrl),
+      checks: { database: () => probe(stores), schema: () => checkSchema(stores) },
+      log,
+    }),
+    cookieKeys: cookieKeys(config, { sealing }),
+  }
+}
+
+export const cookieKeys = (config: Pick<Config, 'cookieKeys'>, { sealing }: Pick<Stores, 'sealing'>): string[] =>
+  config.cookieKeys ?? [sealing.derive('cookies').toString('base64url')]
+
+function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
+  const { database, sealing, signingKeys, listener } = stores
+  const keyRing = createKeyRing({ database, store: signingKeys, sealing })
+  let current: KeySet | undefined
+  const use = (keySet: KeySet) => {
+    current = keySet
+    engine.build({ privateKeys: { keys: keySet.signing }, publicKeys: keySet.public })
+  }
+  const keyWatcher = createKeyWatcher({
+    load: keyRing.load,
+    onChange: use,
+    isListening: listener.isConnected,
+    logError: (error) => log.warn({ err: error }, 'the signing keys could not be read; the last ones stay in use'),
+  })
+  stores.onKeysChanged(keyWatcher.announce)
+  return {
+    keyRing,
+    keyWatcher,
+    deployment: createDeploymentCheck({ database, sealing }),
+    useKeys: use,
+    publicKeys: () => current?.public ?? { keys: [] },
+  }
+}
+
+function createRegistrations(config: Config, stores: Stores, passwords: ReturnType<typeof createPasswords>) {
+  const { database, apis, clients, accounts } = stores
+  const { transaction } = database
+  const audience = adminAudience(config.issuer)
+  return {
+    apis: createApiRegistration({
+      store: apis,
+      transaction,
+      issuer: config.issuer,
+      adminAudience: audience,
+      hasClient: async (id) => (await clients.find(id)) !== undefined,
+    }),
+    clients: createClientRegistration({ store: clients, findApi: apis.find, transaction, adminAudience: audience }),
+    accounts: createAccountRegistration({
+      store: accounts,
+      transaction,
+      passwordProblem: (password, { personalWords }) =>
+        passwordProblem(password, { minimumLength: minimumPasswordLength, personalWords }),
+      hashPassword: passwords.hash,
+    }),
+  }
+}
+
+const probe = async ({ database }: Stores) => {
+  await database.query('SELECT 1')
+}
+
+async function checkSchema({ database }: Stores): Promise<void> {
+  const pending = await pendingMigrations(database)
+  if (pending.length > 0)
+    throw new NotReady(`the schema lacks ${pending.length} migrations; run: npx gatehouse migrate up`)
+}
+
+function startSteps(config: Config, stores: Stores, keys: ReturnType<typeof createKeys>, databaseUrl: string): Step[] {
+  return [
+    { name: 'database', run: () => probe(stores) },
+    {
+      name: 'schema',
+      run: async () => {
+        // In production an operator decides when the schema changes.
+        if (!config.production) await createMigrator({ url: databaseUrl }).up()
+        await checkSchema(stores)
+      },
+    },
+    {
+      name: 'sealing_key',
+      run: async () => {
+        const checked = await keys.deployment.checkSealingKey()
+        if (!checked.ok) throw new NotReady(checked.message)
+      },
+    },
+    {
+      name: 'keys',
+      run: async () => {
+        await keys.keyRing.ensureKeys()
+        await ensureAdminApi(stores.apis, config.issuer)
+        keys.useKeys(await keys.keyRing.load())
+      },
+    },
+  ]
+}

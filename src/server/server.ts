@@ -1,0 +1,57 @@
+// The composition root: builds a node from its stores, what decides and what answers, and starts and stops it.
+import { createServer as createHttpServer } from 'node:http'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { createSweeper } from '../oidc/sweeper.ts'
+import { createApp } from './app.ts'
+import { closeGently } from './graceful-close.ts'
+import { createNode } from './node.ts'
+import { createStores } from './stores.ts'
+
+export interface ServerParts {
+  config: Config
+  /** Of the PostgreSQL that serves this node. */
+  databaseUrl: string
+  log: Logger
+  /** Hears the text of every statement; tests count with it. */
+  onQuery?: (text: string) => void
+}
+
+export type Server = ReturnType<typeof createServer>
+
+const limits = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
+
+export function createServer(parts: ServerParts) {
+  const { log } = parts
+  const stores = createStores(parts)
+  const node = createNode(parts, stores)
+  const http = createHttpServer(limits, createApp(parts, stores, node).callback())
+  const sweeper = createSweeper({
+    sweep: async () => {
+      await stores.expiry.removeExpired()
+      await node.keyRing.removeRetired()
+    },
+    logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
+  })
+
+  return {
+    http,
+    node,
+    stores,
+    /** Resolves when this node is ready, however long the database takes. */
+    start: async (): Promise<void> => {
+      await node.readiness.start()
+      node.keyWatcher.start()
+      sweeper.start()
+    },
+    /** Takes no more requests, answers those that have begun, and lets go of everything. */
+    stop: async (): Promise<void> => {
+      node.readiness.drain()
+      await closeGently(http)
+      node.keyWatcher.stop()
+      await sweeper.stop()
+      await stores.listener.stop()
+      await stores.database.end()
+    },
+  }
+}

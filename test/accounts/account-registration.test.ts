@@ -1,0 +1,171 @@
+import {
+  type AccountInput,
+  type AccountInputChanges,
+  createAccountRegistration,
+} from '../../src/accounts/account-registration.ts'
+import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
+
+let fresh: FreshDatabase
+let store: ReturnType<typeof createAccountStore>
+let registration: ReturnType<typeof createAccountRegistration>
+let isBusy = false
+const asked: { password: string; personalWords: string[] }[] = []
+
+beforeAll(async () => {
+  fresh = await freshDatabase()
+  store = createAccountStore({ database: fresh.database })
+  registration = createAccountRegistration({
+    store,
+    transaction: fresh.database.transaction,
+    passwordProblem: (password, { personalWords }) => {
+      asked.push({ password, personalWords })
+      return password.length < 15 ? 'The password is too short.' : undefined
+    },
+    hashPassword: async (password) =>
+      isBusy ? { ok: false, reason: 'busy' } : { ok: true, hash: `$test$${password.length}` },
+  })
+})
+afterAll(() => fresh.drop())
+
+const made = async (input: AccountInput) => {
+  const result = await registration.create(input)
+  if (!result.ok) throw new Error(JSON.stringify(result))
+  return result.account
+}
+
+describe('making an account', () => {
+  it.each<[string, Partial<AccountInput>, keyof AccountInput]>([
+    ...[
+      '',
+      'ann',
+      'ann@',
+      '@example.com',
+      'ann@example',
+      'a@b@example.com',
+      'ann bell@example.com',
+      'ann@exa mple.com',
+      'ann@example..com',
+      '.ann@example.com',
+      'ann.@example.com',
+      'ann@-example.com',
+      'ann@example.com\nBcc: b@example.com',
+      'ann\u0000@example.com',
+      'ann\u202e@example.com',
+      '<ann@example.com>',
+      'ann@example.com,bob@example.com',
+      `${'a'.repeat(65)}@example.com`,
+      `ann@${'a'.repeat(250)}.com`,
+    ].map((email): [string, Partial<AccountInput>, keyof AccountInput] => [
+      `the address ${JSON.stringify(email.slice(0, 40))}`,
+      { email },
+      'email',
+    ]),
+    ['an empty name', { name: ' ' }, 'name'],
+    ['a name with a line break', { name: 'a\nb' }, 'name'],
+    ['an unknown role', { roles: ['owner', 'god'] }, 'roles'],
+    ['a sub like a client id', { sub: 'client_1' }, 'sub'],
+    ['a sub like a built-in client id', { sub: 'gatehouse-x' }, 'sub'],
+    ['a sub with a space', { sub: 'a b' }, 'sub'],
+    ['an endless sub', { sub: 'a'.repeat(256) }, 'sub'],
+    ['a weak password', { password: 'short' }, 'password'],
+    ['a password and a hash', { password: 'a long enough password', passwordHash: '$2b$10$abc' }, 'password'],
+    ['a bare hash', { passwordHash: 'd41d8cd98f00b204e9800998ecf8427e' }, 'passwordHash'],
+    ['an impossible time', { createdAt: new Date('never') }, 'createdAt'],
+  ])('refuses %s', async (_, change, field) => {
+    const result = await registration.create({ email: 'good@example.com', ...change })
+    expect(result).toEqual({ ok: false, problems: [{ field, message: expect.any(String) }] })
+    expect(await store.list({ limit: 100 })).toEqual([])
+  })
+
+  it.each(['ann@example.com', "o'neil+tag@mail.example.co.uk", 'root@localhost', 'jörg@münchen.example'])(
+    'accepts the address %s',
+    async (email) => {
+      expect(await made({ email: ` ${email} ` })).toMatchObject({ email, isEmailVerified: false, roles: [] })
+    },
+  )
+
+  it('keeps what another system knew', async () => {
+    const createdAt = new Date('2020-01-02T03:04:05Z')
+    const account = await made({
+      email: 'old@example.com',
+      name: ' Old ',
+      isEmailVerified: true,
+      sub: 'auth0|1',
+      createdAt,
+      passwordHash: '$2b$10$abcdefghijklmnopqrstuv',
+      roles: ['owner', 'owner'],
+    })
+    expect(account).toMatchObject({ name: 'Old', isEmailVerified: true, sub: 'auth0|1', createdAt, roles: ['owner'] })
+    expect(await store.findByEmail('OLD@example.com')).toMatchObject({ passwordHash: '$2b$10$abcdefghijklmnopqrstuv' })
+  })
+
+  it('asks about a password with the person’s own words, and stores its hash only', async () => {
+    await made({ email: 'pat.lee@example.com', name: 'Pat Lee', password: 'correct horse battery' })
+    expect(asked.at(-1)?.personalWords).toEqual(['pat.lee@example.com', 'pat.lee', 'example.com', 'Pat', 'Lee'])
+    expect((await store.findByEmail('pat.lee@example.com'))?.passwordHash).toBe('$test$21')
+  })
+
+  it('says that the address or the sub is taken, or that it is too busy to hash', async () => {
+    await made({ email: 'taken@example.com', sub: 'taken' })
+    expect(await registration.create({ email: 'TAKEN@example.com' })).toEqual({ ok: false, reason: 'email_taken' })
+    expect(await registration.create({ email: 'x@example.com', sub: 'taken' })).toEqual({
+      ok: false,
+      reason: 'sub_taken',
+    })
+    isBusy = true
+    const busy = await registration.create({ email: 'busy@example.com', password: 'correct horse battery' })
+    isBusy = false
+    expect(busy).toEqual({ ok: false, reason: 'busy' })
+  })
+})
+
+describe('changing an account', () => {
+  it('takes a new address for unverified until it is said otherwise', async () => {
+    const { sub } = await made({ email: 'first@example.com', isEmailVerified: true })
+    const moved = await registration.update(sub, { email: 'second@example.com' }, 1)
+    expect(moved).toMatchObject({ ok: true, account: { email: 'second@example.com', isEmailVerified: false } })
+    const verified = await registration.update(sub, { isEmailVerified: true })
+    expect(verified).toMatchObject({ account: { isEmailVerified: true, version: 3 } })
+  })
+
+  it.each<[string, AccountInputChanges, number | undefined, object]>([
+    ['a wrong address', { email: 'x' }, undefined, { problems: [{ field: 'email' }] }],
+    ['an unknown role', { roles: ['god'] }, undefined, { problems: [{ field: 'roles' }] }],
+    ['an old version', { name: 'x' }, 9, { reason: 'version_conflict' }],
+    ['a taken address', { email: 'taken@example.com' }, undefined, { reason: 'email_taken' }],
+  ])('refuses %s', async (_, changes, version, refusal) => {
+    const account = (await store.findByEmail('second@example.com')) ?? { sub: '' }
+    expect(await registration.update(account.sub, changes, version)).toMatchObject({ ok: false, ...refusal })
+    expect(await registration.update('nobody', changes, version)).toEqual({ ok: false, reason: 'not_found' })
+  })
+
+  it('says that an address is taken also when two accounts reach for it at once', async () => {
+    const subs = await Promise.all([1, 2, 3, 4].map((n) => made({ email: `racer${n}@example.com` })))
+    const results = await Promise.all(subs.map(({ sub }) => registration.update(sub, { email: 'prize@example.com' })))
+    expect(results.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(results.filter((result) => 'reason' in result && result.reason === 'email_taken')).toHaveLength(3)
+  })
+})
+
+describe('the last owner', () => {
+  it('stays an owner, even when all are demoted at once', async () => {
+    await fresh.database.query("UPDATE accounts SET roles = '{}'")
+    for (let round = 0; round < 20; round += 1) {
+      const owners = await Promise.all(
+        [1, 2, 3].map((n) => made({ email: `owner${round}-${n}@example.com`, roles: ['owner'] })),
+      )
+      const results = await Promise.all(owners.map(({ sub }) => registration.update(sub, { roles: [] })))
+      expect(results.filter((result) => 'reason' in result && result.reason === 'last_owner')).toHaveLength(1)
+      await fresh.database.query("UPDATE accounts SET roles = '{}'")
+    }
+  })
+
+  it('is not somebody who is disabled or has no role', async () => {
+    const owner = await made({ email: 'one@example.com', roles: ['owner'] })
+    const other = await made({ email: 'two@example.com', roles: ['owner'] })
+    await store.setDisabled(other.sub, true)
+    const isLast = (sub: string) => fresh.database.transaction(() => registration.isLastOwner(sub))
+    expect([await isLast(owner.sub), await isLast(other.sub), await isLast('nobody')]).toEqual([true, false, false])
+  })
+})
