@@ -16,7 +16,12 @@ export async function serve(config: Config): Promise<void> {
   if (config.production && config.insecureHttp)
     log.warn('GATEHOUSE_INSECURE_HTTP is set: tokens and passwords travel unencrypted unless TLS ends elsewhere.')
   const workers = config.http.workers ?? (config.production ? availableParallelism() : 1)
-  if (cluster.isWorker) return serveHere(config, databaseUrlOf(config), log)
+  if (cluster.isWorker) {
+    await serveHere(config, databaseUrlOf(config), log)
+    // The channel to the supervisor would keep the process alive.
+    cluster.worker?.disconnect()
+    return
+  }
   const postgres = config.database.url
     ? undefined
     : await startEmbeddedPostgres({ dataDir: config.dataDir, log: (message) => log.info(message) })

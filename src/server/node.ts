@@ -88,6 +88,7 @@ function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
     keyWatcher,
     deployment: createDeploymentCheck({ database, sealing }),
     useKeys: use,
+    currentKeys: () => current,
     publicKeys: () => current?.public ?? { keys: [] },
   }
 }

@@ -41,14 +41,14 @@ export function createServer(parts: ServerParts) {
     /** Resolves when this node is ready, however long the database takes. */
     start: async (): Promise<void> => {
       await node.readiness.start()
-      node.keyWatcher.start()
+      node.keyWatcher.start(node.currentKeys())
       sweeper.start()
     },
     /** Takes no more requests, answers those that have begun, and lets go of everything. */
     stop: async (): Promise<void> => {
       node.readiness.drain()
       await closeGently(http)
-      node.keyWatcher.stop()
+      await node.keyWatcher.stop()
       await sweeper.stop()
       await stores.listener.stop()
       await stores.database.end()
