@@ -24,6 +24,7 @@ export interface AccountInput {
 export type AccountInputChanges = {
   [Field in 'email' | 'name' | 'isEmailVerified' | 'roles']?: AccountInput[Field] | undefined
 }
+type AnyFields = { [Field in keyof AccountInput]?: AccountInput[Field] | undefined }
 type Refused = { ok: false; reason?: never; problems: Problem[] }
 export type AccountCreated =
   | { ok: true; account: Account }
@@ -133,7 +134,7 @@ export function emailProblem(given: string): string | undefined {
   return isGood ? undefined : 'This is not an e-mail address. Write it as name@example.com.'
 }
 
-function fieldProblems({ email, name, roles, sub, createdAt, passwordHash }: Partial<AccountInput>): Problem[] {
+function fieldProblems({ email, name, roles, sub, createdAt, passwordHash }: AnyFields): Problem[] {
   const wrongEmail = email === undefined ? undefined : emailProblem(email)
   const wrongRole = roles?.find((role) => !accountRoles.some((known) => known === role))
   const checks: [keyof AccountInput, string | false | undefined][] = [

@@ -181,9 +181,9 @@ function acting(parts: ClientsResourceParts): Operation[] {
       refusals: [404, 409],
       handle: ({ caller, id, body }) =>
         transaction(async () => {
-          await changeable(id, caller, parts)
-          const rotated = await clientRegistration.rotateSecret(id, { overlapSeconds: body.overlap_seconds })
-          if (!rotated.ok) throw refusal(rotated.reason)
+          const { version } = await changeable(id, caller, parts)
+          const rotated = await clientRegistration.rotateSecret(id, { overlapSeconds: body.overlap_seconds, version })
+          if (!rotated.ok) throw rotated.reason === 'version_conflict' ? busyClient() : refusal(rotated.reason)
           const { clientSecret, oldSecretsExpireAt } = rotated
           const until = oldSecretsExpireAt.toISOString()
           return { body: { client_id: id, client_secret: clientSecret, old_secrets_expire_at: until } }
@@ -203,6 +203,7 @@ async function changeable(id: string, caller: Caller, { clients, adminAudience }
   return client
 }
 
+const busyClient = () => conflict('changed_meanwhile', 'Somebody has changed this client in this moment. Repeat.')
 const noSuchClient = () => notFound('There is no client with this client_id.')
 
 function refusal(reason: 'not_found' | 'version_conflict' | 'built_in' | 'no_secret'): AppError {

@@ -113,9 +113,7 @@ async function person(
 ): Promise<Caller> {
   const [account, client] = [await findAccount(sub), await findClient(clientId)]
   if (!account || account.disabledAt) throw invalidToken('The account of this access token was removed or disabled.')
-  // The server's own hands, such as the command line, need not be registered.
-  if (client ? client.disabledAt : !clientId.startsWith('gatehouse-'))
-    throw invalidToken('The client of this access token was removed or disabled.')
+  if (!client || client.disabledAt) throw invalidToken('The client of this access token was removed or disabled.')
   if (!account.roles.includes('owner'))
     throw forbidden('role_required', 'Only an account with the role owner may administer this server.')
   return { subject: sub, clientId, isMachine: false, scopes }

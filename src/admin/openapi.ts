@@ -13,7 +13,7 @@ interface Parts {
 const notes = `Call it with an access token of this server for the audience of the admin API, by a machine client that was granted
 its scopes (client_credentials) or by a person with the role owner. PATCH takes If-Match with the ETag of what was seen.`
 
-export function openApiDocument({ issuer, operations }: Parts) {
+export function openApiDocument({ issuer, operations }: Parts): ReturnType<typeof createDocument> {
   const paths: ZodOpenApiPathsObject = {}
   for (const operation of operations) {
     paths[operation.path] = { ...paths[operation.path], [operation.method]: described(operation) }

@@ -104,7 +104,7 @@ function audienceProblem(
   return undefined
 }
 
-async function fieldProblems(input: Partial<ApiInput>, parts: ApiRegistrationParts): Promise<Problem[]> {
+async function fieldProblems(input: ApiInputChanges, parts: ApiRegistrationParts): Promise<Problem[]> {
   const { name, scopes, tokenFormat, tokenTtl, signingAlg, introspectionClients } = input
   return [
     ...(name === undefined || isName(name)

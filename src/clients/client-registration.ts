@@ -26,7 +26,7 @@ export type ClientUpdated =
   | Refused
 export type SecretRotated =
   | { ok: true; clientSecret: string; oldSecretsExpireAt: Date }
-  | { ok: false; reason: 'not_found' | 'no_secret' | 'built_in' }
+  | { ok: false; reason: 'not_found' | 'no_secret' | 'built_in' | 'version_conflict' }
 
 export interface ClientRegistrationParts {
   store: ClientStore
@@ -57,13 +57,16 @@ export function createClientRegistration(parts: ClientRegistrationParts) {
     /** Old secrets stay good for `overlapSeconds`, so that every place that holds one can be changed in the meantime. */
     rotateSecret: (
       clientId: string,
-      { overlapSeconds = aDay }: { overlapSeconds?: number | undefined } = {},
+      { overlapSeconds = aDay, version }: { overlapSeconds?: number | undefined; version?: number | undefined } = {},
     ): Promise<SecretRotated> =>
       transaction(async () => {
         const client = await store.find(clientId)
         if (!client) return { ok: false, reason: 'not_found' }
         if (client.isBuiltIn) return { ok: false, reason: 'built_in' }
         if (!usesSecret(client.metadata)) return { ok: false, reason: 'no_secret' }
+        // Whose secret this is must not change between the look at the client and the secret.
+        if (!(await store.update(clientId, {}, version ?? client.version)))
+          return { ok: false, reason: 'version_conflict' }
         await store.expireSecrets(clientId, overlapSeconds)
         const clientSecret = generateClientSecret()
         await store.insertSecret(clientId, digestClientSecret(clientSecret))

@@ -142,6 +142,10 @@ function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware 
       await node.keyRing.ensureAlgorithm(alg)
     },
     forgetClient: stores.clientCache.forget,
-    forgetApis: stores.apiCache.clear,
+    // Clients lose what an API loses.
+    forgetApis: () => {
+      stores.apiCache.clear()
+      stores.clientCache.clear()
+    },
   })
 }

@@ -294,6 +294,14 @@ describe('rotating a secret', () => {
     expect(secrets).toHaveLength(1)
   })
 
+  it('gives no secret for a client that has changed since its rights were looked at', async () => {
+    const { client } = await made(machine)
+    await registration.update(client.clientId, { adminScopes: ['clients:read'] })
+    const rotated = await registration.rotateSecret(client.clientId, { version: client.version })
+    expect(rotated).toEqual({ ok: false, reason: 'version_conflict' })
+    expect((await store.find(client.clientId))?.secrets).toEqual(client.secrets)
+  })
+
   it('says so when there is nothing to rotate', async () => {
     const { client } = await made(spa)
     expect(await registration.rotateSecret(client.clientId)).toEqual({ ok: false, reason: 'no_secret' })

@@ -1,0 +1,145 @@
+import { type AdminWorld, adminWorld, everyScope } from './admin-world.ts'
+
+const accountsPath = '/admin/api/v1/accounts'
+
+let world: AdminWorld
+let token: string
+let ownerSub: string
+
+beforeAll(async () => {
+  world = await adminWorld()
+  ownerSub = await world.makeOwner('first@example.com')
+  token = await world.token({ sub: ownerSub })
+})
+afterAll(() => world.close())
+
+const create = (body: object, as = token) => world.call('POST', accountsPath, { token: as, body })
+const patch = (sub: string, body: unknown, ifMatch = '*', as = token) =>
+  world.call('PATCH', `${accountsPath}/${sub}`, { token: as, body, headers: ifMatch ? { 'If-Match': ifMatch } : {} })
+const post = (sub: string, verb: string, as = token) =>
+  world.call('POST', `${accountsPath}/${sub}/${verb}`, { token: as })
+const remove = (sub: string, as = token) => world.call('DELETE', `${accountsPath}/${sub}`, { token: as })
+
+describe('accounts over the admin API', () => {
+  it('creates, shows, changes and deletes an account', async () => {
+    const made = await create({ email: 'ann@example.com', name: 'Ann', password: 'correct horse battery' })
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        email: 'ann@example.com',
+        email_verified: false,
+        name: 'Ann',
+        roles: [],
+        has_password: true,
+        disabled_at: null,
+      },
+    })
+    const { sub } = made.body
+    expect(made.headers.get('Location')).toBe(`${accountsPath}/${sub}`)
+    expect((await world.call('GET', `${accountsPath}/${sub}`, { token })).body).toEqual(made.body)
+    const changed = await patch(sub, { email_verified: true, name: 'Ann B' }, '"1"')
+    expect(changed).toMatchObject({ status: 200, body: { email_verified: true, name: 'Ann B' } })
+    expect(changed.headers.get('ETag')).toBe('"2"')
+    expect([(await remove(sub)).status, (await remove(sub)).status]).toEqual([204, 404])
+  })
+
+  it('never shows a password or its hash', async () => {
+    const made = await create({ email: 'hidden@example.com', password: 'correct horse battery' })
+    const list = await world.call('GET', `${accountsPath}?limit=100`, { token })
+    expect(JSON.stringify([made.body, list.body, world.lines])).not.toMatch(/correct horse|\$test\$/)
+  })
+
+  it.each<[string, object, string]>([
+    ['a wrong address', { email: 'x' }, 'email'],
+    ['a short password', { email: 'b@example.com', password: 'short' }, 'password'],
+    ['an unknown role', { email: 'b@example.com', roles: ['god'] }, 'roles.0'],
+    ['no address', { name: 'x' }, 'email'],
+    ...['sub', 'password_hash', 'id', 'role', 'is_admin', 'disabled_at', 'version', 'constructor'].map(
+      (field): [string, object, string] => [`the field ${field}`, { email: 'b@example.com', [field]: 'x' }, field],
+    ),
+  ])('refuses %s', async (_, body, field) => {
+    const answer = await create(body)
+    expect({ status: answer.status, field: answer.body.errors[0]?.field }).toEqual({ status: 400, field })
+  })
+
+  it('answers 409 for a taken address, also when two reach for it at once', async () => {
+    const answers = await Promise.all([1, 2, 3].map(() => create({ email: 'contested@example.com' })))
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409])
+    const subs = await Promise.all([1, 2].map(async (n) => (await create({ email: `p${n}@example.com` })).body.sub))
+    const moves = await Promise.all(subs.map((sub) => patch(sub, { email: 'prize@example.com' })))
+    expect(moves.map(({ status }) => status).sort()).toEqual([200, 409])
+  })
+
+  it('demands If-Match, and lets exactly one of two changes through', async () => {
+    const { sub } = (await create({ email: 'race@example.com' })).body
+    expect((await patch(sub, { name: 'x' }, '')).status).toBe(428)
+    const answers = await Promise.all(['a', 'b'].map((name) => patch(sub, { name }, '"1"')))
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412])
+  })
+
+  it('disables and enables, and ends what the person had', async () => {
+    const { sub } = (await create({ email: 'leaver@example.com' })).body
+    await world.database.query(
+      "INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ('s', $1, '{}', now() + interval '1 day')",
+      [sub],
+    )
+    expect(await post(sub, 'disable')).toMatchObject({ status: 200, body: { disabled_at: expect.any(String) } })
+    expect(await world.database.query('SELECT 1 FROM sessions WHERE sub = $1', [sub])).toEqual([])
+    expect((await post(sub, 'enable')).body.disabled_at).toBeNull()
+    expect([(await post('nobody', 'disable')).status, (await post('nobody', 'enable')).status]).toEqual([404, 404])
+  })
+})
+
+describe('owners', () => {
+  it('the last one cannot be demoted, disabled or deleted, not even by itself', async () => {
+    const answers = [await patch(ownerSub, { roles: [] }), await post(ownerSub, 'disable'), await remove(ownerSub)]
+    expect(answers.map(({ status, body }) => [status, body.code])).toEqual(answers.map(() => [409, 'last_owner']))
+  })
+
+  it('of two that end each other at once one stays, whatever they do, fifty times', async () => {
+    const ends = [
+      (sub: string, as: string) => patch(sub, { roles: [] }, '*', as),
+      (sub: string, as: string) => post(sub, 'disable', as),
+      (sub: string, as: string) => remove(sub, as),
+    ]
+    for (let round = 0; round < 50; round += 1) {
+      const pair = await Promise.all([1, 2].map(() => world.makeOwner()))
+      await world.database.query("UPDATE accounts SET roles = '{}' WHERE sub <> ALL($1)", [pair])
+      const tokens = await Promise.all(pair.map((sub) => world.token({ sub })))
+      const answers = await Promise.all(
+        pair.map((_, index) => ends[(round + index) % 3]?.(pair[1 - index] ?? '', tokens[index] ?? '')),
+      )
+      const left = await world.database.query(
+        "SELECT 1 FROM accounts WHERE 'owner' = ANY(roles) AND disabled_at IS NULL",
+      )
+      expect(left).toHaveLength(1)
+      const statuses = answers.map((answer) => answer?.status ?? 0)
+      expect(statuses.filter((status) => status < 300)).toHaveLength(1)
+      expect(statuses.filter((status) => [401, 403, 409].includes(status))).toHaveLength(1)
+    }
+    ownerSub = await world.makeOwner()
+    token = await world.token({ sub: ownerSub })
+  })
+
+  it('are made and changed only with every admin scope', async () => {
+    const machine = await world.machineToken('accounts:read', 'accounts:write')
+    const limited = await world.token({ sub: ownerSub, scope: 'accounts:write' })
+    for (const weak of [machine, limited]) {
+      const { sub } = (await create({ email: `plain-${Math.random()}@example.com` }, weak)).body
+      const answers = [
+        await create({ email: 'new-owner@example.com', roles: ['owner'] }, weak),
+        await patch(sub, { roles: ['owner'] }, '*', weak),
+        await patch(ownerSub, { email: 'mine@evil.example' }, '*', weak),
+        await patch(ownerSub, { roles: [] }, '*', weak),
+        await post(ownerSub, 'disable', weak),
+        await post(ownerSub, 'enable', weak),
+        await remove(ownerSub, weak),
+      ]
+      expect(answers.map(({ status, body }) => [status, body.code])).toEqual(
+        answers.map(() => [403, 'insufficient_scope']),
+      )
+    }
+    const full = await world.machineToken(...everyScope)
+    expect((await create({ email: 'second-owner@example.com', roles: ['owner'] }, full)).status).toBe(201)
+  })
+})
