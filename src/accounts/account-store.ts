@@ -68,28 +68,8 @@ const findByEmailStatement = {
 export type AccountStore = ReturnType<typeof createAccountStore>
 
 export function createAccountStore({ database }: { database: Database }) {
-  const insert = async (account: NewAccount): Promise<InsertResult> => {
-    const rows = await database.query<Row>(
-      `INSERT INTO accounts (sub, email, email_verified, name, password_hash, password_changed_at, roles, created_at)
-       VALUES ($1, $2, $3, $4, $5, CASE WHEN $5::text IS NULL THEN NULL ELSE now() END, $6, coalesce($7, now()))
-       ON CONFLICT DO NOTHING RETURNING *`,
-      [
-        account.sub ?? randomUUID(),
-        account.email,
-        account.isEmailVerified ?? false,
-        account.name,
-        account.passwordHash,
-        account.roles ?? [],
-        account.createdAt,
-      ],
-    )
-    if (rows[0]) return { ok: true, account: toAccount(rows[0]) }
-    const [sameSub] = account.sub ? await database.query<Row>(findStatement, [account.sub]) : []
-    return { ok: false, reason: sameSub ? 'sub_taken' : 'email_taken' }
-  }
-
   return {
-    insert,
+    insert: (account: NewAccount): Promise<InsertResult> => insert(database, account),
 
     find: async (sub: string): Promise<Account | undefined> => {
       const [row] = await database.query<Row>(findStatement, [sub])
@@ -120,11 +100,18 @@ export function createAccountStore({ database }: { database: Database }) {
 
     update: (sub: string, changes: AccountChanges, version?: number) => update(database, sub, changes, version),
 
-    setPassword: async (sub: string, passwordHash: string): Promise<void> => {
-      await database.query(
-        'UPDATE accounts SET password_hash = $2, password_changed_at = now(), version = version + 1, updated_at = now() WHERE sub = $1',
-        [sub, passwordHash],
+    /** With `replacing` only while that hash is still the one: a password that was just changed is not put back. */
+    setPassword: async (
+      sub: string,
+      passwordHash: string,
+      { replacing }: { replacing?: string | undefined } = {},
+    ): Promise<boolean> => {
+      const rows = await database.query(
+        `UPDATE accounts SET password_hash = $2, password_changed_at = now(), version = version + 1, updated_at = now()
+         WHERE sub = $1 AND ($3::text IS NULL OR password_hash = $3) RETURNING 1`,
+        [sub, passwordHash, replacing],
       )
+      return rows.length > 0
     },
 
     /** Locks the row, so that a sign-in under way is either seen by what follows or refused. */
@@ -175,4 +162,24 @@ async function update(
     if (isUniqueViolation(error)) return 'email_taken'
     throw error
   }
+}
+
+async function insert(database: Database, account: NewAccount): Promise<InsertResult> {
+  const rows = await database.query<Row>(
+    `INSERT INTO accounts (sub, email, email_verified, name, password_hash, password_changed_at, roles, created_at)
+     VALUES ($1, $2, $3, $4, $5, CASE WHEN $5::text IS NULL THEN NULL ELSE now() END, $6, coalesce($7, now()))
+     ON CONFLICT DO NOTHING RETURNING *`,
+    [
+      account.sub ?? randomUUID(),
+      account.email,
+      account.isEmailVerified ?? false,
+      account.name,
+      account.passwordHash,
+      account.roles ?? [],
+      account.createdAt,
+    ],
+  )
+  if (rows[0]) return { ok: true, account: toAccount(rows[0]) }
+  const [sameSub] = account.sub ? await database.query<Row>(findStatement, [account.sub]) : []
+  return { ok: false, reason: sameSub ? 'sub_taken' : 'email_taken' }
 }

@@ -103,10 +103,11 @@ async function ask(connectionString: string, text: string): Promise<Record<strin
 export async function launch({ folder, binaries, port, isThrowaway }: Launch): Promise<'ready' | 'taken' | 'wait'> {
   const { cluster, account } = folder
   const { log, begin } = openLog(folder)
-  const stale = readPostmaster(cluster)?.pid
+  const last = readPostmaster(cluster)?.pid
   const options = childOptions(binaries.postgres, account)
-  // The pid in the file may be another program's now. This is how PostgreSQL is told not to mind that one number.
-  const env = { ...options.env, ...(stale && { PG_GRANDPARENT_PID: String(stale) }) }
+  // The pid in its file may be another program's by now. This is how PostgreSQL is told not to mind that one number.
+  const stale = last && !isPostmaster(last, cluster) && { PG_GRANDPARENT_PID: String(last) }
+  const env = { ...options.env, ...stale }
   let child: ChildProcess
   let fault: Error | undefined
   try {

@@ -31,7 +31,7 @@ export function createSignIn({ accounts, passwords, throttle }: SignInParts) {
     await reservation.succeeded()
     if (checked.needsRehash) {
       const rehashed = await passwords.hash(attempt.password)
-      if (rehashed.ok) await accounts.setPassword(account.sub, rehashed.hash)
+      if (rehashed.ok) await accounts.setPassword(account.sub, rehashed.hash, { replacing: account.passwordHash })
     }
     return { ok: true, account }
   }

@@ -138,9 +138,7 @@ function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware 
     accountRegistration: accounts,
     revocation: node.revocation,
     transaction: stores.database.transaction,
-    ensureAlgorithm: async (alg) => {
-      await node.keyRing.ensureAlgorithm(alg)
-    },
+    ensureAlgorithm: node.ensureAlgorithm,
     forgetClient: stores.clientCache.forget,
     // Clients lose what an API loses.
     forgetApis: () => {

@@ -18,9 +18,12 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
+import { createMissingKeys } from './missing-keys.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
+
+const productName = 'Gatehouse'
 
 export type Node = ReturnType<typeof createNode>
 
@@ -32,7 +35,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const { database, sealing } = stores
   const isDevelopment = !config.production
   const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
-  const common = { productName: 'Gatehouse', assetUrl: assets.assetUrl }
+  const common = { productName, assetUrl: assets.assetUrl }
   const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
   const passwords = createPasswords({ queue: createPasswordQueue({}) })
   const refusals = createRefusalLog({ log, isDevelopment })
@@ -43,6 +46,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     apis: stores.apiCache,
     cookieKeys: cookieKeys(config, stores),
     pages: createEnginePages({ views, accounts: stores.accounts, findClient: stores.clientCache.find, isDevelopment }),
+    ensureAlgorithm: (alg) => keys.ensureAlgorithm(alg),
     now: () => new Date(),
     onBuild: refusals.observe,
   })
@@ -88,6 +92,7 @@ function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
     keyWatcher,
     deployment: createDeploymentCheck({ database, sealing }),
     useKeys: use,
+    ensureAlgorithm: createMissingKeys({ database, keyRing, current: () => current, use }),
     currentKeys: () => current,
     publicKeys: () => current?.public ?? { keys: [] },
   }
@@ -110,7 +115,10 @@ function createRegistrations(config: Config, stores: Stores, passwords: ReturnTy
       store: accounts,
       transaction,
       passwordProblem: (password, { personalWords }) =>
-        passwordProblem(password, { minimumLength: minimumPasswordLength, personalWords }),
+        passwordProblem(password, {
+          minimumLength: minimumPasswordLength,
+          personalWords: [...personalWords, productName],
+        }),
       hashPassword: passwords.hash,
     }),
   }

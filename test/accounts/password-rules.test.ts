@@ -85,6 +85,8 @@ describe('choosing a password', () => {
     '1999 trustno1 2026',
     'trustno1trustno1trus',
     'letmeinletmein!!7',
+    'ncc1701-2026-11-23',
+    '147258369-2026!',
     'bpgjldsgjldthnf',
     'fuckyou2fuckyou2',
   ])('refuses %s as common', (password) => {

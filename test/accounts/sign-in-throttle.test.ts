@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createSignInThrottle } from '../../src/accounts/sign-in-throttle.ts'
 import { createSignInThrottleStore } from '../../src/accounts/sign-in-throttle-store.ts'
 import { createDatabase, type Database } from '../../src/database/database.ts'
+import { DatabaseUnavailable } from '../../src/database/faults.ts'
 import { createSealing } from '../../src/sealing.ts'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
 
@@ -174,7 +175,7 @@ describe('guessing from one address at many accounts', () => {
   })
 })
 
-describe('1,000 parallel guesses through two nodes', () => {
+describe('parallel guesses through several nodes', () => {
   const burst = async (attempt: (number: number) => typeof anna) => {
     const start = performance.now()
     const outcomes = await Promise.allSettled(
@@ -182,24 +183,63 @@ describe('1,000 parallel guesses through two nodes', () => {
         (number % 2 ? throttle : throttleOfOtherNode).reserve(attempt(number)),
       ),
     )
-    const passed = outcomes.filter((outcome) => outcome.status === 'fulfilled' && outcome.value.ok).length
     // The delays that end while a slow machine still works through the burst let one more in each: 1, 3, 7 … seconds.
     const late = Math.floor(Math.log2((performance.now() - start) / 1000 + 1))
-    return { passed, late, unanswered: outcomes.filter(({ status }) => status === 'rejected').length }
+    const passed = outcomes.filter((outcome) => outcome.status === 'fulfilled' && outcome.value.ok).length
+    // Where the machine is too slow to answer in time, a try is refused (503) and its password not looked at.
+    const faults = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+    for (const fault of faults) expect(fault).toBeInstanceOf(DatabaseUnavailable)
+    return { passed, late, unanswered: faults.length }
   }
 
-  it('at one account: five are evaluated', async () => {
+  it('at one account, 1,000 of them: five are evaluated', async () => {
     for (let trial = 0; trial < 3; trial += 1) {
       await fresh.database.query('TRUNCATE sign_in_throttle')
-      const { passed, late } = await burst(() => anna)
-      expect(passed).toBeGreaterThanOrEqual(5)
+      const { passed, late, unanswered } = await burst(() => anna)
+      expect(passed + unanswered).toBeGreaterThanOrEqual(5)
       expect(passed).toBeLessThanOrEqual(5 + late)
     }
   })
 
   it('at 1,000 accounts: 50 are evaluated', async () => {
-    const { passed, late } = await burst((number) => ({ ...anna, email: `person${number}@example.com` }))
-    expect(passed).toBeGreaterThanOrEqual(50)
+    const { passed, late, unanswered } = await burst((number) => ({ ...anna, email: `person${number}@example.com` }))
+    expect(passed + unanswered).toBeGreaterThanOrEqual(50)
     expect(passed).toBeLessThanOrEqual(50 + late)
   })
+
+  // A burst alone does not show it: a node has two connections for this, and what is read first hides the race.
+  it('of which 10 have all seen one try left: one is evaluated, and the others count nowhere', async () => {
+    await fail(4)
+    const nodes = Array.from({ length: 5 }, () =>
+      createDatabase({ url: fresh.url, poolSize: 1, preparedStatements: true, onError: () => undefined }),
+    )
+    const connections = [...nodes, ...nodes]
+    try {
+      // Opened beforehand: a lock is waited for no longer than a second.
+      await Promise.all(connections.map((node) => node.independently(() => node.query('SELECT pg_sleep(0.05)'))))
+      let outcomes: Promise<PromiseSettledResult<{ ok: boolean }>[]> | undefined
+      await fresh.database.transaction(async () => {
+        await fresh.database.query('SELECT 1 FROM sign_in_throttle FOR UPDATE')
+        outcomes = Promise.allSettled(connections.map((node) => throttleOn(node).reserve(anna)))
+        await untilWaiting(10)
+      })
+      const answers = (await outcomes)?.map((outcome) => outcome.status === 'fulfilled' && outcome.value.ok)
+      expect(answers?.filter(Boolean)).toHaveLength(1)
+    } finally {
+      await Promise.all(nodes.map((node) => node.end()))
+    }
+    expect(await stored()).toEqual([{ failures: 5 }, { failures: 5 }])
+  })
+
+  /** Until so many statements have read what they read and stand before the locked row. */
+  async function untilWaiting(count: number) {
+    for (let round = 0; round < 80; round += 1) {
+      const [row] = await other.query<{ waiting: number }>(
+        "SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+      )
+      if (row?.waiting === count) return
+      await new Promise((done) => setTimeout(done, 10))
+    }
+    throw new Error(`${count} tries never waited together`)
+  }
 })

@@ -9,14 +9,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import pg from 'pg'
+import { openDataFolder } from '../../src/database/embedded-folder.ts'
 import {
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   findRunningPostgres,
   startEmbeddedPostgres,
 } from '../../src/database/embedded-postgres.ts'
-import { isPostmaster } from '../../src/database/embedded-process.ts'
-import { stopServer } from '../../src/database/embedded-server.ts'
+import { isPostmaster, startOf } from '../../src/database/embedded-process.ts'
+import { launch, stopServer } from '../../src/database/embedded-server.ts'
+import { findBinaries } from '../../src/database/postgres-binaries.ts'
 import { databaseParent, startTestPostgres } from '../support/postgres.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -278,7 +280,7 @@ describe('several processes on one folder', () => {
   const dataDir = shared
 
   it('start one server when all of them begin at the same time', async () => {
-    const others = [1, 2, 3].map(() => otherProcess({ dataDir, throwaway: false }))
+    const others = [1, 2].map(() => otherProcess({ dataDir, throwaway: false }))
     const answers = await Promise.all(others.map((other) => other.next()))
     expect(answers.filter(({ started }) => started)).toHaveLength(1)
     expect(new Set(answers.map(({ url }) => url)).size).toBe(1)
@@ -286,6 +288,18 @@ describe('several processes on one folder', () => {
     const { pid } = record(dataDir)
     await Promise.all(others.map((other) => other.leave()))
     expect(isRunning(pid, dataDir)).toBe(false)
+  })
+
+  it('cannot start a second one even if they try', async () => {
+    const db = await start({ dataDir, throwaway: false })
+    const folder = openDataFolder(dataDir, sharedDir)
+    const binaries = await findBinaries({ account: folder.account, sharedDir, major: undefined, log: () => undefined })
+    expect(await launch({ folder, binaries, port: 1024, isThrowaway: false })).toBe('wait')
+    // Its own lock, not the shared memory that it would look at next.
+    expect(fs.readFileSync(join(dataDir, 'postgres.log'), 'utf8')).toContain(
+      'lock file "postmaster.pid" already exists',
+    )
+    await db.stop()
   })
 
   it('never pull the server away from one that comes while another goes', async () => {
@@ -298,6 +312,31 @@ describe('several processes on one folder', () => {
       expect(await ask(before.url, 'select 1 as one')).toEqual([{ one: 1 }])
     }
     await before.stop()
+  })
+})
+
+describe('a process that comes while another is about to stop the server', () => {
+  it('waits until that is done', async () => {
+    const db = await start({ dataDir: shared, throwaway: false })
+    const mark = join(shared, 'postgres-users', `${process.pid}.${startOf(process.pid)}.a.stopping`)
+    fs.writeFileSync(mark, '')
+    let hasCome = false
+    const coming = start({ dataDir: shared, throwaway: false }).finally(() => {
+      hasCome = true
+    })
+    await sleep(300)
+    expect(hasCome).toBe(false)
+    fs.rmSync(mark)
+    await (await coming).stop()
+    await db.stop()
+  })
+
+  it('does not wait for one that died over it', async () => {
+    fs.mkdirSync(join(shared, 'postgres-users'), { recursive: true })
+    const mark = join(shared, 'postgres-users', '999999999.1.a.stopping')
+    fs.writeFileSync(mark, '')
+    await (await start({ dataDir: shared, throwaway: false })).stop()
+    expect(fs.existsSync(mark)).toBe(false)
   })
 })
 
@@ -368,15 +407,14 @@ describe('after a run that was killed', () => {
 
 describe('the process that uses it', () => {
   it('can still query after Ctrl-C, and then stops it', async () => {
-    const dataDir = newFolder()
-    const other = otherProcess({ dataDir })
+    const dataDir = shared
+    const other = otherProcess({ dataDir, throwaway: false })
     await other.next()
     const { pid } = record(dataDir)
     process.kill(-(other.child.pid ?? 0), 'SIGINT')
     expect(await other.next()).toEqual({ signal: [{ one: 1 }] })
     await new Promise((resolve) => other.child.once('exit', resolve))
     expect(isRunning(pid, dataDir)).toBe(false)
-    expect(fs.existsSync(join(dataDir, 'postgres'))).toBe(false)
   })
 
   it('is not kept alive by it', async () => {
@@ -476,7 +514,8 @@ describe('finding the programs of PostgreSQL', () => {
     })
     const said: string[] = []
     const db = await start({
-      dataDir: newFolder(),
+      dataDir: shared,
+      throwaway: false,
       candidates: [{ packaged: broken }, { packaged: copy }],
       log: (message) => said.push(message),
     })
