@@ -21,6 +21,7 @@ export async function up(knex: Knex): Promise<void> {
       superseded_sub text
     );
     CREATE INDEX ON session_keys (uid);
+    CREATE INDEX ON session_keys (superseded_at) WHERE superseded_at IS NOT NULL;
 
     CREATE TABLE grants (
       key bytea PRIMARY KEY,

@@ -6,5 +6,5 @@ export async function run(argv: string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
   })
-  process.exitCode = await runCommandLine(argv)
+  process.exitCode = await runCommandLine(argv, process)
 }

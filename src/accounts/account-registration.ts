@@ -13,7 +13,7 @@ export interface AccountInput {
   isEmailVerified?: boolean | undefined
   /** Give this or `passwordHash`, or neither for an account that cannot sign in with a password. */
   password?: string | undefined
-  /** As it came from another system: a PHC string or bcrypt's own form. */
+  /** As it came from another system: argon2 as a PHC string. */
   passwordHash?: string | undefined
   roles?: string[] | undefined
   /** Kept from another system, so that references to it live on; made here when it is missing. */
@@ -153,8 +153,10 @@ function fieldProblems({ email, name, roles, sub, createdAt, passwordHash }: Any
     [
       'passwordHash',
       passwordHash !== undefined &&
-        !/^\$[a-z0-9-]+\$[\x21-\x7e]{1,500}$/.test(passwordHash) &&
-        'The password hash must be a PHC string ($argon2id$…) or bcrypt’s own form ($2b$…).',
+        !/^\$argon2(id|i|d)\$v=19\$m=\d{1,7},t=\d{1,3},p=\d{1,3}\$[A-Za-z0-9+/]{11,128}\$[A-Za-z0-9+/]{16,512}$/.test(
+          passwordHash,
+        ) &&
+        'The password hash must be one of argon2 as a PHC string ($argon2id$v=19$m=…,t=…,p=…$…$…): no other can be verified yet.',
     ],
   ]
   return checks.flatMap(([field, message]) => (message ? [{ field, message }] : []))

@@ -1,10 +1,12 @@
 // The command line: which commands there are, and what becomes of what they throw.
+import type { Readable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
 import { ConfigError, loadConfig } from '../config.ts'
 import { EmbeddedPostgresError } from '../database/embedded-process.ts'
 import { DatabaseUnavailable } from '../database/faults.ts'
 import { AppError } from '../http/errors.ts'
 import type { CommandParts } from './command-parts.ts'
+import { protectDashedValues } from './dashed-values.ts'
 import { packageRoot, packageVersion } from './package-root.ts'
 import { CommandRefusal, reasonOf, UsageError } from './refusals.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
@@ -63,29 +65,43 @@ const groups: Record<string, Group> = {
   },
 }
 
+/** What a command is typed into. */
+export interface Surroundings {
+  stdin: Readable
+  stdout: { write(text: string): unknown }
+  stderr: { write(text: string): unknown }
+  /** In place of the environment of this process. */
+  env?: Record<string, string | undefined>
+}
+
 /** Resolves with the exit code. */
-export async function runCommandLine(argv: string[]): Promise<number> {
+export async function runCommandLine(argv: string[], { stdin, stdout, stderr, env }: Surroundings): Promise<number> {
   const program = new Command('gatehouse')
-  const terminal = createTerminal({
-    // Also where the arguments could not be read to their end.
-    isJson: () => program.opts<{ json?: boolean }>().json ?? argv.includes('--json'),
-    stdout: process.stdout,
-    stderr: process.stderr,
-  })
+  // Also where the arguments could not be read to their end.
+  const isJson = () => program.opts<{ json?: boolean }>().json ?? argv.includes('--json')
+  const terminal = createTerminal({ isJson, stdout, stderr })
   const root = packageRoot()
+  const config = () => loadConfig({ root, ...(env && { env }) })
   try {
-    await build(program, { terminal, config: () => loadConfig({ root }) }, argv, packageVersion(root))
-    await program.parseAsync(argv, { from: 'user' })
+    await addGroups(program.version(packageVersion(root)), argv, { terminal, config, stdin })
+    const output = {
+      writeOut: (text: string) => stdout.write(text),
+      writeErr: (text: string) => stderr.write(text),
+      outputError: () => undefined,
+    }
+    everyCommand(program, (command) =>
+      command.exitOverride().configureHelp({ showGlobalOptions: true }).configureOutput(output).helpCommand(false),
+    )
+    await program.parseAsync(protectDashedValues(argv), { from: 'user' })
     return 0
   } catch (error) {
     return failed(error, terminal)
   }
 }
 
-async function build(program: Command, parts: CommandParts, argv: string[], version: string): Promise<void> {
+async function addGroups(program: Command, argv: string[], parts: CommandParts): Promise<void> {
   program
     .description('An OAuth 2.0 and OpenID Connect authorization server.')
-    .version(version)
     .option('--json', 'print JSON, also for failures')
   for (const [name, { description, load }] of Object.entries(groups)) {
     // Where it is only another command's argument, it is loaded in vain.
@@ -93,13 +109,6 @@ async function build(program: Command, parts: CommandParts, argv: string[], vers
     program.addCommand(command.description(description))
     if (name === 'serve') command.action(() => start(parts))
   }
-  everyCommand(program, (command) =>
-    command
-      .exitOverride()
-      .configureHelp({ showGlobalOptions: true })
-      .configureOutput({ outputError: () => undefined })
-      .helpCommand(false),
-  )
 }
 
 async function start({ config }: CommandParts): Promise<void> {
@@ -139,6 +148,8 @@ function explained(error: unknown): { code: string; message: string } {
   if (error instanceof EmbeddedPostgresError) return { code: 'embedded_database', message: error.message }
   if (error instanceof DatabaseUnavailable) return unreachable(error.cause)
   if (isConnectionError(error)) return unreachable(error)
+  // The system's own words: a port that is taken, a folder that may not be written.
+  if (isSystemError(error)) return { code: 'system', message: `${error.message}.` }
   throw error
 }
 
@@ -150,6 +161,10 @@ const unreachable = (cause: unknown) => ({
 /** As pg throws them: by the system, by PostgreSQL (classes 08, 28, 3D, 53, 57), or by its own time limit. */
 function isConnectionError(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown }
-  if (typeof code === 'string') return /^(E[A-Z]{4,}|(08|28|3D|53|57)\w{3})$/.test(code)
-  return typeof message === 'string' && /connection/i.test(message)
+  if (typeof code === 'string')
+    return /^(ECONN\w+|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|(08|28|3D|53|57)\w{3})$/.test(code)
+  return typeof message === 'string' && /^(timeout expired|Connection terminated)/.test(message)
 }
+
+const isSystemError = (error: unknown): error is Error =>
+  error instanceof Error && 'syscall' in error && typeof error.syscall === 'string'

@@ -1,4 +1,5 @@
 // What every command may use, and what commands have in common in how they take their options.
+import type { Readable } from 'node:stream'
 import { InvalidArgumentError } from 'commander'
 import type { Config } from '../config.ts'
 import type { Terminal } from './terminal.ts'
@@ -7,6 +8,7 @@ export interface CommandParts {
   terminal: Terminal
   /** Reads the environment; throws ConfigError. */
   config(): Config
+  stdin: Readable
 }
 
 /** For options that may be given several times. */

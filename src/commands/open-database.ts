@@ -7,13 +7,14 @@ import { type ClientStore, createClientStore } from '../clients/client-store.ts'
 import type { Config } from '../config.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { startEmbeddedPostgres } from '../database/embedded-postgres.ts'
+import { DatabaseUnavailable } from '../database/faults.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
 import { type AccessRevocation, createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createConsentStore } from '../oidc/storage/consent-store.ts'
 import { createGrantStore } from '../oidc/storage/grant-store.ts'
 import { createSessionStore } from '../oidc/storage/session-store.ts'
 import { createSealing, type Sealing } from '../sealing.ts'
-import { CommandRefusal } from './refusals.ts'
+import { CommandRefusal, reasonOf } from './refusals.ts'
 
 /** What most commands need; the rest they build themselves from these. */
 export interface OpenDatabase {
@@ -63,13 +64,25 @@ export async function withConnection<T>(
 }
 
 async function demandSchema({ production }: Config, url: string, database: Database): Promise<void> {
-  const { length: pending } = await pendingMigrations(database)
+  const { length: pending } = await patiently(() => pendingMigrations(database))
   if (pending === 0) return
   if (production) {
     const count = pending === 1 ? 'one migration' : `${pending} migrations`
     throw new CommandRefusal('schema_pending', `The database lacks ${count}: run gatehouse migrate up.`)
   }
   await createMigrator({ url }).up()
+}
+
+/** The pool gives up after a second, as a server must; a command on a slow line or a busy machine may take its time. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask()
+    } catch (error) {
+      const isLate = error instanceof DatabaseUnavailable && /timeout/i.test(reasonOf(error.cause))
+      if (!isLate || attempt === 5) throw error
+    }
+  }
 }
 
 function assemble(config: Config, database: Database): OpenDatabase {

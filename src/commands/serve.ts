@@ -91,8 +91,11 @@ const redacted = [
 function createLog(config: Config): Logger {
   const options = { level: config.logLevel, redact: redacted }
   if (config.production || !process.stdout.isTTY) return pino(options)
-  return pino({
-    ...options,
-    transport: { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss' } },
-  })
+  try {
+    const target = { target: 'pino-pretty', options: { ignore: 'pid,hostname', translateTime: 'HH:MM:ss' } }
+    return pino({ ...options, transport: target })
+  } catch {
+    // Only a clone has the printer for people; elsewhere the lines stay JSON.
+    return pino(options)
+  }
 }

@@ -97,15 +97,16 @@ export function createDatabase({ url, poolSize, preparedStatements, onError, onQ
     if (current()) return work()
     const unit = createUnit(pool)
     return units.run(unit, async () => {
+      let result: T
       try {
-        const result = await work()
-        if (unit.mustCommit() || shouldCommit()) await unit.commit()
-        else await unit.rollback()
-        return result
+        result = await work()
       } catch (error) {
         await (unit.mustCommit() && !unit.fault() ? unit.commit() : unit.rollback())
         throw error
       }
+      // Not inside the `try`: after a COMMIT that failed the connection is somebody else's, and must not hear our ROLLBACK.
+      await (unit.mustCommit() || shouldCommit() ? unit.commit() : unit.rollback())
+      return result
     })
   }
 

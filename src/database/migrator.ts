@@ -32,6 +32,8 @@ export function createMigrator({ url }: { url: string }): Migrator {
         afterCreate: (connection: pg.Client, done: (error: Error | null) => void) =>
           connection.query("SET lock_timeout = '1s'", (error) => done(error ?? null)),
       },
+      // What went wrong is thrown; knex would print it as well.
+      log: { warn: () => undefined, error: () => undefined, debug: () => undefined, deprecate: () => undefined },
       migrations: { migrationSource, disableMigrationsListValidation: true },
     })
     try {

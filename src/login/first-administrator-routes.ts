@@ -36,7 +36,7 @@ export function createFirstAdministrator(parts: FirstAdministratorParts) {
   /** Undefined when there is an administrator already, or when the link has been used. */
   const create = (token: string, given: { email: string; password: string }) =>
     database.transaction(async () => {
-      if ((await hasOwner()) || !(await links.find(purpose, token))) return undefined
+      if (!(await links.find(purpose, token)) || (await hasOwner())) return undefined
       const result = await registration.create({ ...given, roles: ['owner'], isEmailVerified: true })
       if (result.ok && !(await links.redeem(purpose, token)))
         throw new Error('The link was used while its row was locked.')

@@ -121,6 +121,12 @@ async function handleSignUp(ctx: Context, parts: LoginParts): Promise<void> {
   await showSignUp(ctx, parts, { email, name, errors: result.problems })
 }
 
-const signedIn = (accountId: string) => ({ login: { accountId, amr: ['pwd'], remember: true } })
+// The engine applies it again after a consent; the time of authentication stays that of the password.
+const signedIn = (accountId: string) => ({
+  login: { accountId, amr: ['pwd'], remember: true, ts: Math.floor(Date.now() / 1000) },
+})
 
-const duration = (seconds: number) => (seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`)
+const duration = (seconds: number) => {
+  if (seconds === 1) return '1 second'
+  return seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`
+}

@@ -1,5 +1,6 @@
 // In development a refusal names its exact cause and the fix.
 import type { Client } from '../clients/client-store.ts'
+import { redirectUriProblem } from '../clients/redirect-uri.ts'
 
 export interface Refusal {
   params: Record<string, unknown>
@@ -24,13 +25,6 @@ export function explainRefusal({ params, client, error, cause }: Refusal): Expla
       facts: [{ label: 'client_id that was sent', value: clientId }],
     }
   }
-  if (error.error === 'invalid_request' && /code_challenge/.test(error.error_description ?? '')) {
-    return {
-      cause: 'The request has no proof key (PKCE), which every client must use.',
-      fix: 'Send code_challenge and code_challenge_method=S256, and the code_verifier at the token endpoint (RFC 7636).',
-      facts: [],
-    }
-  }
   return {
     cause: cause.error_detail ?? error.error_description ?? error.error,
     fix: 'Compare the request with the client as it is registered: `npx gatehouse clients show` prints it.',
@@ -43,12 +37,23 @@ function redirectUri(sent: string, client: Client): Explanation {
   const nearest = [...registered].sort((left, right) => firstDifference(right, sent) - firstDifference(left, sent))[0]
   return {
     cause: nearest === undefined ? 'This client has no redirect URI registered.' : difference(sent, nearest),
-    fix: `Send a registered one, or register this one: npx gatehouse clients update ${client.clientId} --redirect-uri '${sent}'`,
+    fix: `Send a registered one. ${howToRegister(sent, client)}`,
     facts: [
       { label: 'redirect_uri that was sent', value: sent },
       ...registered.map((uri) => ({ label: 'registered', value: uri })),
     ],
   }
+}
+
+/** The option replaces the whole list. What was sent is a stranger's text: only what a shell takes literally may stand in a command. */
+function howToRegister(sent: string, client: Client): string {
+  const problem = redirectUriProblem(sent, client.kind)
+  if (problem) return `What was sent could not be registered: it ${problem}.`
+  const uris = [...(client.metadata.redirect_uris ?? []), sent]
+  const options = uris.map((uri) => `--redirect-uri '${uri}'`).join(' ')
+  if (uris.some((uri) => uri.includes("'")) || options.length > 400)
+    return `Or register it beside them: npx gatehouse clients update ${client.clientId}, with --redirect-uri for each of all.`
+  return `Or register it beside them: npx gatehouse clients update ${client.clientId} ${options}`
 }
 
 function firstDifference(left: string, right: string): number {

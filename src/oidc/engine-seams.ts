@@ -1,5 +1,6 @@
 // The few methods of the engine's models that are replaced; public classes, checked against oidc-provider 9.13: read this at each upgrade.
-import { type Client as EngineClient, Provider } from 'oidc-provider'
+import { createHash } from 'node:crypto'
+import { type Client as EngineClient, errors, Provider } from 'oidc-provider'
 import { isLiveSecret } from '../clients/client-secret.ts'
 import type { Client } from '../clients/client-store.ts'
 import type { Sealing } from '../sealing.ts'
@@ -12,6 +13,8 @@ export interface SeamParts {
   sessions: Pick<SessionStore, 'supersede'>
   replays: ReplayStore
   findClient(clientId: string): Promise<Client | undefined>
+  /** Refuses for a moment when there is no key to sign with, and has it made. */
+  demandKey(alg: unknown): Promise<void>
   now(): Date
 }
 
@@ -33,15 +36,21 @@ export function createEngineSeams(parts: SeamParts): Seams {
     apply: (provider) => {
       cacheClients(provider, parts, records)
       compareSecretDigests(provider, parts, clientOf)
+      nameRefusedGrantTypes(provider)
       deriveSuccessors(provider, parts)
       keepSessionsTogether(provider, parts)
       claimProofsOnce(provider, parts)
+      slowPollingDown(provider, parts)
     },
   }
 }
 
 /** The engine parses and validates metadata at each use, and keeps a hundred clients; a record stays the same until it changes. */
-function cacheClients(provider: Provider, { findClient }: SeamParts, records: WeakMap<object, Client>): void {
+function cacheClients(
+  provider: Provider,
+  { findClient, demandKey }: SeamParts,
+  records: WeakMap<object, Client>,
+): void {
   const built = new WeakMap<Client, Promise<EngineClient | undefined>>()
   const find = provider.Client.find.bind(provider.Client)
   provider.Client.find = async (clientId: string) => {
@@ -49,6 +58,7 @@ function cacheClients(provider: Provider, { findClient }: SeamParts, records: We
     if (!record || record.disabledAt) return undefined
     const known = built.get(record)
     if (known) return known
+    await demandKey(record.metadata.id_token_signed_response_alg)
     const building = find(clientId).then((client) => {
       if (client) records.set(client, record)
       return client
@@ -66,6 +76,19 @@ function compareSecretDigests(provider: Provider, { now }: SeamParts, clientOf: 
   }
 }
 
+/** The engine calls it an invalid request; RFC 6749 section 5.2 has a name for it that clients look for. */
+function nameRefusedGrantTypes(provider: Provider): void {
+  const prototype = provider.Client.prototype as unknown as { grantTypeAllowed(type: string): boolean }
+  const { grantTypeAllowed } = prototype
+  prototype.grantTypeAllowed = function (this: object, type) {
+    const isAllowed = grantTypeAllowed.call(this, type)
+    const oidc = Provider.ctx?.oidc
+    if (!isAllowed && oidc?.route === 'token' && oidc.params?.grant_type === type)
+      throw new errors.UnauthorizedClient('this client may not use this grant type')
+    return isAllowed
+  }
+}
+
 /** A repeated rotation gives the successor that the first one gave. */
 function deriveSuccessors(provider: Provider, { sealing }: SeamParts): void {
   const prototype = provider.RefreshToken.prototype as unknown as { generateTokenId(): string }
@@ -76,10 +99,19 @@ function deriveSuccessors(provider: Provider, { sealing }: SeamParts): void {
   }
 }
 
+interface SessionPrototype {
+  save(ttl: number): Promise<string>
+  persist(): Promise<string>
+}
+
 /** A renewed cookie value leaves the old one to the other tabs for a moment; the engine would destroy it. */
 function keepSessionsTogether(provider: Provider, { sealing, sessions }: SeamParts): void {
-  const prototype = provider.Session.prototype as unknown as { oldId?: string; save(ttl: number): Promise<string> }
-  const { save } = prototype
+  const prototype = provider.Session.prototype as unknown as SessionPrototype
+  const { save, persist } = prototype
+  // The engine persists what its error handler has written into a session that was never saved, and would throw.
+  prototype.persist = async function (this: { exp?: number }) {
+    return typeof this.exp === 'number' ? persist.call(this) : ''
+  }
   prototype.save = async function (this: { oldId?: string | undefined }, ttl) {
     const { oldId } = this
     if (oldId) {
@@ -96,7 +128,32 @@ function claimProofsOnce(provider: Provider, { sealing, replays, now }: SeamPart
     unique(issuer: string, jti: string, exp: number): Promise<boolean>
   }
   model.unique = (issuer, jti, exp) => {
-    const seconds = Math.max(1, exp - Math.floor(now().getTime() / 1000))
+    const seconds = Math.min(Math.max(1, exp - Math.floor(now().getTime() / 1000)), 86_400)
     return replays.claim(sealing.digest(JSON.stringify([issuer, jti])), seconds)
+  }
+}
+
+/** Between two questions of one device (RFC 8628 section 3.5), a little less than the five seconds that are the rule. */
+const pollingInterval = 4500
+const mostPolled = 10_000
+
+/** In memory: a device that asks several nodes in turn may ask each of them as often. */
+function slowPollingDown(provider: Provider, { now }: SeamParts): void {
+  const polledAt = new Map<string, number>()
+  const model = provider.DeviceCode as unknown as {
+    find(id: string, options?: object): Promise<{ accountId?: string; error?: string } | undefined>
+  }
+  const find = model.find.bind(model)
+  model.find = async (id, options) => {
+    const code = await find(id, options)
+    if (!code || code.accountId || code.error || Provider.ctx?.oidc.route !== 'token') return code
+    const key = createHash('sha256').update(id).digest('base64url')
+    const last = polledAt.get(key)
+    polledAt.delete(key)
+    polledAt.set(key, now().getTime())
+    if (polledAt.size > mostPolled) polledAt.delete(polledAt.keys().next().value as string)
+    if (last !== undefined && now().getTime() - last < pollingInterval)
+      throw new errors.SlowDown('wait five seconds between two questions')
+    return code
   }
 }

@@ -4,11 +4,13 @@ import type { Context, Middleware, Next } from 'koa'
 import mount from 'koa-mount'
 import { Provider } from 'oidc-provider'
 import type { ApiCache } from '../apis/api-cache.ts'
+import type { Api } from '../apis/api-store.ts'
 import type { ClientCache } from '../clients/client-cache.ts'
 import { createEngineSeams, type SeamParts } from './engine-seams.ts'
 import { enginePolicy, type PolicyParts } from './policy/engine-policy.ts'
 import { createGrantPolicy } from './policy/grant-policy.ts'
 import { createIntrospectionPolicy } from './policy/introspection-policy.ts'
+import { createKeyDemand } from './policy/key-demand.ts'
 import { createPromptPolicy } from './policy/prompt-policy.ts'
 import { createRegistrationPolicy } from './policy/registration-policy.ts'
 import { createResourcePolicy } from './policy/resource-policy.ts'
@@ -23,7 +25,9 @@ export interface EngineKeys {
   publicKeys: JSONWebKeySet
 }
 
-export interface EngineParts extends Omit<SeamParts, 'findClient' | 'sessions'>, Omit<AdapterParts, 'clients'> {
+export interface EngineParts
+  extends Omit<SeamParts, 'findClient' | 'sessions' | 'demandKey'>,
+    Omit<AdapterParts, 'clients'> {
   config: PolicyParts['config']
   accounts: PolicyParts['accounts']
   apis: Pick<ApiCache, 'find'>
@@ -31,6 +35,8 @@ export interface EngineParts extends Omit<SeamParts, 'findClient' | 'sessions'>,
   consents: ConsentStore
   cookieKeys: string[]
   pages: PolicyParts['pages']
+  /** Makes the key that is missing; the engine that is built with it serves the next request. */
+  ensureAlgorithm(alg: Api['signingAlg']): Promise<void>
   /** Observes each engine that is built, for the log. */
   onBuild(provider: Provider): void
 }
@@ -67,9 +73,15 @@ export function createEngine(parts: EngineParts): Engine {
 
 function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys) {
   const { config, apis, clients, sealing } = parts
-  const seams = createEngineSeams({ ...parts, findClient: clients.cache.find })
+  const demandKey = createKeyDemand({ privateKeys, ensureAlgorithm: parts.ensureAlgorithm })
+  const seams = createEngineSeams({ ...parts, findClient: clients.cache.find, demandKey })
   const { clientOf } = seams
-  const introspection = createIntrospectionPolicy({ issuer: config.issuer, apis, clients: clients.cache, publicKeys })
+  const introspection = createIntrospectionPolicy({
+    ...parts,
+    issuer: config.issuer,
+    clients: clients.cache,
+    publicKeys,
+  })
   const provider = new Provider(
     config.issuer,
     enginePolicy({
@@ -78,10 +90,10 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
       privateKeys,
       dpopNonceSecret: sealing.derive('DPoP nonces'),
       clientOf,
-      resourceIndicators: createResourcePolicy({ apis, clientOf }),
+      resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey }),
       allowedPolicy: introspection.allowedPolicy,
       loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),
-      promptPolicy: createPromptPolicy({ clientOf }),
+      promptPolicy: createPromptPolicy({ config, clientOf }),
       registrationPolicy: createRegistrationPolicy(parts),
     }),
   )
@@ -99,10 +111,19 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
 function endWithSession(provider: Provider): void {
   provider.on('authorization.success', (ctx) => {
     const { client, session, requestParamScopes } = ctx.oidc
-    if (!client || !session || requestParamScopes.has('offline_access')) return
-    const authorization = session.authorizationFor(client.clientId) as { persistsLogout?: boolean } | undefined
-    if (authorization) authorization.persistsLogout = false
+    if (!client || !session) return
+    const authorization: Authorization = session.authorizationFor(client.clientId) ?? {}
+    // A later request without `offline_access` does not take back what the same grant was given.
+    if (requestParamScopes.has('offline_access')) authorization.offlineGrantId = authorization.grantId
+    const isOffline = authorization.grantId !== undefined && authorization.offlineGrantId === authorization.grantId
+    authorization.persistsLogout = isOffline
   })
+}
+
+interface Authorization {
+  grantId?: string | undefined
+  offlineGrantId?: string | undefined
+  persistsLogout?: boolean | undefined
 }
 
 /** Reading a registration back must not show what stands in place of the secret. */

@@ -46,10 +46,14 @@ export function createPreparedDocuments(): PreparedDocuments {
         ETag: document.etag,
       })
       ctx.remove('Vary')
-      if (ctx.fresh) {
+      if (isKnown(ctx.get('If-None-Match'), document.etag)) {
         ctx.status = 304
         ctx.body = null
       } else ctx.body = document.bytes
     },
   }
 }
+
+// Koa's own check gives a full answer to `Cache-Control: no-cache`, which Node's fetch sends along with each condition.
+const isKnown = (condition: string, etag: string): boolean =>
+  condition.split(',').some((known) => known.trim() === '*' || known.trim().replace(/^W\//, '') === etag)

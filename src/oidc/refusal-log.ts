@@ -56,10 +56,10 @@ export function createRefusalLog({ log, isDevelopment }: { log: Log; isDevelopme
     /** Mounted in front of the engine. */
     explain: async (ctx: Context, next: Next): Promise<void> => {
       await next()
+      if (ctx.status === 503) ctx.set('Retry-After', '1')
       const body = ctx.body as { error?: string; error_description?: string } | undefined
       if (ctx.status < 400 || typeof body?.error !== 'string') return
       ctx.set('Cache-Control', 'no-store')
-      if (ctx.status === 503) ctx.set('Retry-After', '1')
       const cause: unknown = ctx.state.refusalCause
       if (isDevelopment && typeof cause === 'string')
         ctx.body = { ...body, error_description: `${body.error_description} (${cause})` }

@@ -1,12 +1,12 @@
 // Everything that answers, in the order in which a request meets it: the only list of what is mounted.
-import Koa, { type Middleware } from 'koa'
+import Koa, { type Context, type Middleware } from 'koa'
 import { createSignInThrottle } from '../accounts/sign-in-throttle.ts'
 import { adminApi } from '../admin/admin-api.ts'
 import { adminAudience } from '../apis/admin-api-registration.ts'
 import { createForwarding } from '../http/client-address.ts'
 import { createCrossSiteGuard } from '../http/csrf.ts'
 import { createErrorRenderer } from '../http/error-renderer.ts'
-import { serviceUnavailable } from '../http/errors.ts'
+import { notFound, serviceUnavailable } from '../http/errors.ts'
 import { healthRoutes } from '../http/health-routes.ts'
 import { createInputCheck } from '../http/input-check.ts'
 import { createPageHeaders } from '../http/page-headers.ts'
@@ -46,6 +46,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   )
   app.use(healthRoutes({ readiness: node.readiness.report }))
   app.use(createInputCheck({ maxBodyBytes: 56 * 1024 }))
+  app.use(exactPaths)
   app.use(node.assets.serve)
   app.use(onceStarted(node))
   for (const limit of limits(parts)) app.use(limit)
@@ -65,6 +66,14 @@ const only =
   (ctx, next) =>
     prefixes.some((prefix) => ctx.path.startsWith(prefix)) ? middleware(ctx, next) : next()
 
+/** Routers fold case and drop a final slash; limits and guards compare paths as they stand. One spelling serves both. */
+const exactPaths: Middleware = (ctx, next) => {
+  const [, first = ''] = ctx.path.split('/')
+  const isExact = first === first.toLowerCase() && !first.includes('%') && (ctx.path === '/' || !ctx.path.endsWith('/'))
+  if (!isExact) throw notFound('There is nothing here. Paths are written in lower case and without a final slash.')
+  return next()
+}
+
 const onceStarted =
   ({ readiness }: Node): Middleware =>
   (_, next) => {
@@ -72,20 +81,34 @@ const onceStarted =
     return next()
   }
 
+/** Strangers make rows at these: interactions, pushed requests, device codes, and sessions that nobody is signed in to. */
+const strangersPaths = new Set(['/authorize', '/par', '/device_authorization', '/device', '/sign-out'])
+
 /** In front of everything that writes: no stranger fills a table. */
 function limits({ config }: ServerParts): Middleware[] {
   const { limitByAddress, createFailureLimit } = createRequestLimits()
   const cookie = sessionCookieName(config.issuer)
-  const strangers = limitByAddress({
-    points: config.http.authorizeLimit,
-    seconds: 60,
-    applies: (ctx) =>
-      (ctx.path === '/authorize' && !ctx.cookies.get(cookie, { signed: true })) ||
-      ctx.path === '/par' ||
-      ctx.path === '/device_authorization',
-  })
-  const failures = createFailureLimit({ points: 500, seconds: 300 })
-  return [strangers, createSecretGuessingLimit({ failures, paths: clientAuthenticated })]
+  const hasSession = (ctx: Context) => Boolean(ctx.cookies.get(cookie, { signed: true }))
+  const { authorizeLimit } = config.http
+  return [
+    limitByAddress({
+      points: authorizeLimit,
+      seconds: 60,
+      applies: (ctx) => strangersPaths.has(ctx.path) && !hasSession(ctx),
+    }),
+    // A session is easily had; but behind one address there may be a whole office.
+    limitByAddress({
+      points: 10 * authorizeLimit,
+      seconds: 60,
+      applies: (ctx) => strangersPaths.has(ctx.path) && hasSession(ctx),
+    }),
+    // RFC 8628 section 5.1: user codes are short, so they must not be tried out.
+    limitByAddress({ points: 60, seconds: 600, applies: (ctx) => ctx.path === '/device' && ctx.method === 'POST' }),
+    createSecretGuessingLimit({
+      failures: createFailureLimit({ points: 500, seconds: 300 }),
+      paths: clientAuthenticated,
+    }),
+  ]
 }
 
 function login({ config }: ServerParts, stores: Stores, node: Node) {

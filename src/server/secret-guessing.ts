@@ -1,4 +1,5 @@
 // Slows down whoever guesses client secrets: failures are counted per address and client, reserved before the secret is looked at.
+import { createHash } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import { tooManyRequests } from '../http/errors.ts'
 import type { FailureLimit } from '../http/request-limits.ts'
@@ -12,7 +13,7 @@ export interface SecretGuessingParts {
 export function createSecretGuessingLimit({ failures, paths }: SecretGuessingParts): Middleware {
   return async (ctx, next) => {
     if (ctx.method !== 'POST' || !paths.has(ctx.path)) return next()
-    const reservation = await failures.reserve(`${ctx.ip} ${claimedClient(ctx)}`)
+    const reservation = await failures.reserve(`${ctx.ip} ${bucketOf(claimedClient(ctx))}`)
     if (!reservation.ok) throw tooManyRequests(reservation.retryAfter)
     let isFailure = false
     try {
@@ -23,6 +24,10 @@ export function createSecretGuessingLimit({ failures, paths }: SecretGuessingPar
     }
   }
 }
+
+/** An address has so many counters at the most, whatever it claims to be. */
+const buckets = 64
+const bucketOf = (clientId: string) => createHash('sha256').update(clientId).digest().readUInt16BE(0) % buckets
 
 /** Whom the caller says to be; whether it is so is not asked here. */
 function claimedClient(ctx: Context): string {

@@ -1,11 +1,13 @@
 // `gatehouse accounts import` and `export`: accounts as JSON Lines, one account a line.
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import type { AccountCreated, AccountRegistration } from '../../accounts/account-registration.ts'
 import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
-import { CommandRefusal } from '../refusals.ts'
+import { CommandRefusal, reasonOf } from '../refusals.ts'
 import { readAccountLine } from './account-line.ts'
 import { exportedLine } from './account-output.ts'
 import { openAccounts } from './open-accounts.ts'
@@ -24,13 +26,13 @@ interface Report {
 const batchSize = 200
 const pageSize = 500
 
-export function addTransfer(group: Command, { config, terminal }: CommandParts): void {
+export function addTransfer(group: Command, { config, terminal, stdin }: CommandParts): void {
   group
     .command('import <file>')
     .description('read accounts from JSON Lines; `-` is standard input')
     .action((file: string) =>
       withDatabase(config(), async (open) => {
-        const report = await importAccounts(open, file)
+        const report = await importAccounts(open, file === '-' ? stdin : await opened(file))
         const { imported, failed, ignored } = report
         for (const { line, message } of [...failed, ...ignored].sort((a, b) => a.line - b.line))
           terminal.note(`line ${line}: ${message}`)
@@ -60,7 +62,7 @@ export function addTransfer(group: Command, { config, terminal }: CommandParts):
 
 const count = (lines: number) => (lines === 1 ? 'One line' : `${lines} lines`)
 
-async function importAccounts(open: OpenDatabase, file: string): Promise<Report> {
+async function importAccounts(open: OpenDatabase, input: Readable): Promise<Report> {
   const report: Report = { imported: 0, failed: [], ignored: [] }
   const registration = openAccounts(open)
   let batch: { line: number; text: string }[] = []
@@ -73,7 +75,7 @@ async function importAccounts(open: OpenDatabase, file: string): Promise<Report>
     batch = []
   }
   let line = 0
-  for await (const text of linesOf(file)) {
+  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     line += 1
     if (text.trim() !== '') batch.push({ line, text })
     if (batch.length === batchSize) await flush()
@@ -82,15 +84,14 @@ async function importAccounts(open: OpenDatabase, file: string): Promise<Report>
   return report
 }
 
-async function* linesOf(file: string): AsyncGenerator<string> {
-  const input = file === '-' ? process.stdin : createReadStream(file)
-  // Until something listens, a missing file would end the process.
-  const opened =
-    file === '-' ? undefined : new Promise((resolve, reject) => input.once('open', resolve).once('error', reject))
-  await opened?.catch((error: Error) => {
-    throw new CommandRefusal('unreadable_file', `${file} cannot be read: ${error.message}`)
-  })
-  yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+async function opened(file: string): Promise<Readable> {
+  const input = createReadStream(file)
+  try {
+    await once(input, 'open')
+    return input
+  } catch (error) {
+    throw new CommandRefusal('unreadable_file', `${file} cannot be read: ${reasonOf(error)}.`)
+  }
 }
 
 async function importBatch(

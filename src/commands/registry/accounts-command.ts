@@ -1,4 +1,5 @@
 // `gatehouse accounts`: makes accounts for people, shows them, and ends their access.
+import type { Readable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { Command } from 'commander'
 import type { AccountCreated } from '../../accounts/account-registration.ts'
@@ -30,7 +31,7 @@ export function accountsCommand(parts: CommandParts): Command {
   return group
 }
 
-function addCreate(group: Command, { config, terminal }: CommandParts): void {
+function addCreate(group: Command, { config, terminal, stdin }: CommandParts): void {
   group
     .command('create')
     .description('make an account')
@@ -44,7 +45,7 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
         const created = await openAccounts(open).create({
           email: options.email,
           name: options.name,
-          password: options.passwordStdin ? await passwordFromStdin() : undefined,
+          password: options.passwordStdin ? await passwordFrom(stdin) : undefined,
           roles: options.role,
           isEmailVerified: options.verified,
         })
@@ -131,8 +132,8 @@ function changeAccess(open: OpenDatabase, who: string, change: (sub: string) => 
   })
 }
 
-async function passwordFromStdin(): Promise<string> {
-  const password = (await readText(process.stdin)).replace(/\r?\n$/, '')
+async function passwordFrom(stdin: Readable): Promise<string> {
+  const password = (await readText(stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new CommandRefusal('invalid', 'There is no password on standard input.')
   return password
 }

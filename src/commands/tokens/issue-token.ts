@@ -7,7 +7,7 @@ import { isUniqueViolation } from '../../database/faults.ts'
 import { signJwt } from '../../keys/sign-jwt.ts'
 import { requestedApi } from '../../oidc/policy/requested-api.ts'
 import { createArtifactStore } from '../../oidc/storage/artifact-store.ts'
-import { demandAdminApi } from '../admin-api.ts'
+import { demandAdminApi } from '../demand-admin-api.ts'
 import type { OpenDatabase } from '../open-database.ts'
 import { openKeyRing } from '../open-key-ring.ts'
 import { CommandRefusal, notFound } from '../refusals.ts'
@@ -94,9 +94,9 @@ async function stored(open: OpenDatabase, api: Api, { clientId, scopes }: Subjec
   const iat = Math.floor(Date.now() / 1000)
   const times = { iat, exp: iat + api.tokenTtl }
   await createArtifactStore(open).upsert({
-    key: open.sealing.digest(token),
+    keys: open.sealing.digests(token),
     model: 'ClientCredentials',
-    grantKey: undefined,
+    grantKeys: undefined,
     clientId,
     userCodeKey: undefined,
     payload: { ...times, kind: 'ClientCredentials', clientId, aud: api.audience, ...(scope && { scope }) },

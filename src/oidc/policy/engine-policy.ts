@@ -1,6 +1,6 @@
 // The engine's policy as data: features, algorithms, cookies, and the decisions that have files of their own.
 import type { JSONWebKeySet } from 'jose'
-import type { Configuration, Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
+import { type Configuration, type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../../accounts/account-store.ts'
 import { generateClientId } from '../../clients/client-kinds.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
@@ -79,6 +79,8 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     // Sessions end by sign-out, which takes their grants along; a refresh token does not wait for a browser to come back.
     expiresWithSession: async () => false,
     clientBasedCORS: (_, origin, client) => isOwnOrigin(parts.clientOf(client), client, origin),
+    assertJwtClientAuthClaimsAndHeader: async (_: KoaContextWithOIDC, claims: { exp?: unknown }) =>
+      checkAssertionLifetime(claims),
     acceptQueryParamAccessTokens: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     clockTolerance: 10,
@@ -117,7 +119,7 @@ function features({
     },
     registrationManagement: { enabled: isRegistrationOpen },
     resourceIndicators,
-    revocation: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: mayRevoke },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: pages.logoutSource,
@@ -125,6 +127,13 @@ function features({
     },
     userinfo: { enabled: true },
   } as Features
+}
+
+/** RFC 7009 section 2.1. Anybody can pose as a public client: it is not told that somebody else's token exists. */
+async function mayRevoke(_: KoaContextWithOIDC, client: EngineClient, token: { clientId?: string | undefined }) {
+  if (token.clientId === client.clientId) return true
+  if (client.tokenEndpointAuthMethod === 'none') return false
+  throw new errors.InvalidRequest('the token was issued to another client')
 }
 
 /** Browsers keep a `__Host-` cookie from subdomains and plain http; it needs https, which development has not. */
@@ -145,6 +154,12 @@ function cookies(issuer: string, keys: string[]): Configuration['cookies'] {
     long: options,
     short: options,
   }
+}
+
+/** Its `jti` is remembered as long as it lives: an assertion is made for one request, not for a year (RFC 7523 section 3). */
+function checkAssertionLifetime({ exp }: { exp?: unknown }): void {
+  if (!Number.isInteger(exp) || Number(exp) > Date.now() / 1000 + 3600)
+    throw new errors.InvalidClientAuth('exp of the assertion is more than an hour ahead')
 }
 
 /** RFC 9700 section 2.1.1: a confidential client may do without when it sends a nonce, and an operator has said so. */

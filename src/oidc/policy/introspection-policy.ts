@@ -2,11 +2,13 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import type { Context, Next } from 'koa'
 import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
+import type { AccountStore } from '../../accounts/account-store.ts'
 import type { ApiCache } from '../../apis/api-cache.ts'
 import type { ClientCache } from '../../clients/client-cache.ts'
 
 export interface IntrospectionParts {
   issuer: string
+  accounts: Pick<AccountStore, 'find'>
   apis: Pick<ApiCache, 'find'>
   clients: Pick<ClientCache, 'find'>
   publicKeys: JSONWebKeySet
@@ -17,7 +19,7 @@ interface Asked {
   aud?: string | string[] | undefined
 }
 
-export function createIntrospectionPolicy({ issuer, apis, clients, publicKeys }: IntrospectionParts) {
+export function createIntrospectionPolicy({ issuer, accounts, apis, clients, publicKeys }: IntrospectionParts) {
   const keys = createLocalJWKSet(publicKeys)
 
   /** A party to the token: the client that it was issued to, or one that its API names. */
@@ -29,15 +31,26 @@ export function createIntrospectionPolicy({ issuer, apis, clients, publicKeys }:
     return api?.introspectionClients.includes(asking) ?? false
   }
 
+  /** Stored tokens go with their account; a JWT has to be asked for. */
+  const isSubjectAlive = async ({ sub, client_id: clientId }: JWTPayload): Promise<boolean> => {
+    if (sub === clientId) return true
+    const account = await accounts.find(String(sub))
+    return account !== undefined && !account.disabledAt
+  }
+
+  // Only a token that does not verify is inactive: a database that does not answer must not look like one.
+  const verifiedClaims = (token: string): Promise<JWTPayload | undefined> =>
+    jwtVerify(token, keys, { issuer, typ: 'at+jwt', requiredClaims: ['client_id', 'exp'] }).then(
+      ({ payload }) => payload,
+      () => undefined,
+    )
+
   const introspectJwt = async (asking: string, token: string) => {
-    try {
-      const { payload } = await jwtVerify(token, keys, { issuer, typ: 'at+jwt', requiredClaims: ['client_id', 'exp'] })
-      return (await isParty(asking, { clientId: String(payload.client_id), aud: payload.aud }))
-        ? active(payload)
-        : { active: false }
-    } catch {
-      return { active: false }
-    }
+    const claims = await verifiedClaims(token)
+    if (!claims) return { active: false }
+    const asked = { clientId: String(claims.client_id), aud: claims.aud }
+    const isActive = (await isParty(asking, asked)) && (await isSubjectAlive(claims))
+    return isActive ? active(claims) : { active: false }
   }
 
   return {

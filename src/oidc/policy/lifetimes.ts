@@ -11,6 +11,7 @@ export const lifetimes = {
   /** Access tokens for userinfo; those for an API live as long as the API says. */
   accessToken: 10 * minute,
   interaction: 10 * minute,
+  anonymousSession: 60 * minute,
   deviceCode: 10 * minute,
   refreshIdle: 14 * day,
   refreshAbsolute: 30 * day,
@@ -43,6 +44,8 @@ export const ttl = ({ session }: Pick<Config, 'session'>) => ({
     return Math.max(1, Math.min(lifetimes.refreshIdle, end - seconds()))
   },
   Session: (_: KoaContextWithOIDC, current: Session) => {
+    // Nobody is signed in: it only holds a token against cross-site requests.
+    if (!current.accountId) return lifetimes.anonymousSession
     const end = (current.loginTs ?? seconds()) + session.absolute
     return Math.max(1, Math.min(session.idle, end - seconds()))
   },

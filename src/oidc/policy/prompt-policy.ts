@@ -1,9 +1,35 @@
 // Decides when the engine must ask the person: the standard's reasons, and consent each time from applications that can be impersonated.
 import { type Client as EngineClient, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Client } from '../../clients/client-store.ts'
+import type { Config } from '../../config.ts'
 
-export function createPromptPolicy({ clientOf }: { clientOf(client: EngineClient): Client }) {
+export interface PromptPolicyParts {
+  config: Pick<Config, 'session'>
+  clientOf(client: EngineClient): Client
+}
+
+export function createPromptPolicy({ config, clientOf }: PromptPolicyParts) {
   const policy = interactionPolicy.base()
+  policy
+    .get('login')
+    ?.checks.add(
+      new interactionPolicy.Check(
+        'account_gone',
+        'the account was disabled or deleted while its owner was signing in',
+        'login_required',
+        ({ oidc }: KoaContextWithOIDC) => oidc.session?.accountId !== undefined && oidc.account === undefined,
+      ),
+    )
+  policy.get('login')?.checks.add(
+    new interactionPolicy.Check(
+      'session_over',
+      // Each use keeps the row for one more second at the least, so its expiry alone would never come.
+      'the session has reached its absolute end',
+      'login_required',
+      ({ oidc }: KoaContextWithOIDC) =>
+        oidc.session?.accountId !== undefined && oidc.session.past(config.session.absolute),
+    ),
+  )
   const consent = policy.get('consent')
   // The engine asks of every native client; ours asks of none that belongs to the operator.
   consent?.checks.remove('native_client_prompt')

@@ -48,6 +48,10 @@ const refuse = (text: string): never => {
   throw new errors.InvalidClientMetadata(text)
 }
 
+// Also without the characters that turn the direction of text around: names stand on the consent page.
+const isName = (name: string) =>
+  name.trim() !== '' && name.length <= 200 && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name)
+
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value])
 
 export function createRegistrationPolicy({
@@ -86,6 +90,6 @@ function checkMetadata(metadata: Metadata): void {
     const problem = outwardUriProblem(metadata[name])
     if (problem) refuse(`${name} ${problem}`)
   }
-  if (typeof metadata.client_name === 'string' && metadata.client_name.length > 200)
-    refuse('client_name must not be longer than 200 characters')
+  if (typeof metadata.client_name === 'string' && !isName(metadata.client_name))
+    refuse('client_name must have 1 to 200 characters and no control characters')
 }

@@ -9,6 +9,7 @@ import { requestedApi } from './requested-api.ts'
 export interface ResourcePolicyParts {
   apis: Pick<ApiCache, 'find'>
   clientOf(client: EngineClient): Client
+  demandKey(alg: Api['signingAlg']): Promise<void>
 }
 
 const scopesOf = (ctx: KoaContextWithOIDC) => {
@@ -16,7 +17,7 @@ const scopesOf = (ctx: KoaContextWithOIDC) => {
   return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
 }
 
-export function createResourcePolicy({ apis, clientOf }: ResourcePolicyParts) {
+export function createResourcePolicy({ apis, clientOf, demandKey }: ResourcePolicyParts) {
   const decide = (ctx: KoaContextWithOIDC, client: Client, resource: string | undefined) => {
     const isMachine = client.kind === 'machine'
     const decision = requestedApi({ apis: client.apis, openidScopes, isMachine, resource, scopes: scopesOf(ctx) })
@@ -45,6 +46,7 @@ export function createResourcePolicy({ apis, clientOf }: ResourcePolicyParts) {
       const audience = decide(ctx, client, resource)
       const api = audience === undefined ? undefined : await apis.find(audience)
       if (!api) throw new errors.InvalidTarget(`there is no API ${resource}`)
+      if (api.tokenFormat === 'jwt') await demandKey(api.signingAlg)
       const granted = client.apis[api.audience] ?? []
       // A machine that names no scope means all that it was granted there.
       if (client.kind === 'machine' && ctx.oidc.params && ctx.oidc.params.scope === undefined)

@@ -11,9 +11,10 @@ export interface Artifact {
 }
 
 export interface NewArtifact {
-  key: Buffer
+  /** Under every sealing key, newest first: what is there already is saved again where it stands. */
+  keys: Buffer[]
   model: string
-  grantKey: Buffer | undefined
+  grantKeys: Buffer[] | undefined
   clientId: string | undefined
   userCodeKey: Buffer | undefined
   payload: Record<string, unknown>
@@ -48,12 +49,15 @@ const statements = {
   },
   findByUserCode: {
     name: 'artifact-find-by-user-code',
-    text: `SELECT ${columns} FROM artifacts a WHERE a.user_code_key = ANY($1) AND ${live}`,
+    text: `SELECT ${columns} FROM artifacts a WHERE a.user_code_key = ANY($1) AND ${live} FOR UPDATE`,
   },
+  // Without its grant it is not inserted: the foreign key of a grant that is nowhere fails.
   upsert: {
     name: 'artifact-upsert',
     text: `INSERT INTO artifacts (key, model, grant_key, client_id, user_code_key, payload, expires_at)
-      VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7))
+      VALUES (coalesce((SELECT a.key FROM artifacts a WHERE a.key = ANY($1)), ($1::bytea[])[1]), $2,
+        coalesce((SELECT g.key FROM grants g WHERE g.key = ANY($3)), ($3::bytea[])[1]),
+        $4, $5, $6, clock_timestamp() + make_interval(secs => $7))
       ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, grant_key = excluded.grant_key, expires_at = excluded.expires_at`,
   },
   consume: {
@@ -108,8 +112,8 @@ export function createArtifactStore({ database }: { database: Database }) {
     findWithGrant: (keys: Buffer[]) => one(statements.findWithGrant, keys),
     findByUserCode: (keys: Buffer[]) => one(statements.findByUserCode, keys),
     upsert: async (artifact: NewArtifact): Promise<void> => {
-      const { key, model, grantKey, clientId, userCodeKey, payload, expiresIn } = artifact
-      await database.query(statements.upsert, [key, model, grantKey, clientId, userCodeKey, payload, expiresIn])
+      const { keys, model, grantKeys, clientId, userCodeKey, payload, expiresIn } = artifact
+      await database.query(statements.upsert, [keys, model, grantKeys, clientId, userCodeKey, payload, expiresIn])
     },
     /** True for exactly one caller. */
     consume: (keys: Buffer[]) => did(statements.consume, keys),

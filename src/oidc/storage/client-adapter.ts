@@ -1,4 +1,5 @@
 // Shows clients to the engine in the metadata of RFC 7591, and keeps those that register themselves.
+import { randomUUID } from 'node:crypto'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { digestClientSecret } from '../../clients/client-secret.ts'
 import type { Client, ClientKind, ClientMetadata, ClientStore } from '../../clients/client-store.ts'
@@ -10,8 +11,8 @@ export interface ClientRecords {
   cache: { find(clientId: string): Promise<Client | undefined>; forget(clientId: string): void }
 }
 
-/** Stands where the engine wants a secret; only digests are stored, and they are compared elsewhere. */
-export const storedAsDigest = 'stored as a digest'
+/** Stands where the engine wants a secret; only digests are stored, and they are compared elsewhere. Nobody can present it. */
+export const storedAsDigest = `stored as a digest ${randomUUID()}`
 
 export function createClientAdapter({ database, store, cache }: ClientRecords): Adapter {
   const forgetLater = (clientId: string) => database.afterCommit(() => cache.forget(clientId))
@@ -64,7 +65,10 @@ async function save(store: ClientStore, clientId: string, payload: AdapterPayloa
     const kind = kindOf(metadata as ClientMetadata)
     await store.insert({ clientId, kind, name, metadata: metadata as ClientMetadata, isDynamicallyRegistered: true })
   }
-  if (secret && secret !== storedAsDigest) await store.insertSecret(clientId, digestClientSecret(secret))
+  const isNewSecret = Boolean(secret) && secret !== storedAsDigest
+  // A client that gives its secret up, or gets another, is not let in by the former one again.
+  if (existing && (!secret || isNewSecret)) await store.expireSecrets(clientId, 0)
+  if (secret && isNewSecret) await store.insertSecret(clientId, digestClientSecret(secret))
 }
 
 function kindOf(metadata: ClientMetadata): ClientKind {

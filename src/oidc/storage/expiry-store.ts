@@ -20,6 +20,7 @@ const sweeps = [
   expired('one_time_links', 'key', past),
   expired('registration_tokens', 'key', past),
   expired('sign_in_throttle', 'key', "updated_at < clock_timestamp() - interval '1 day'"),
+  expired('client_secrets', 'id', "expires_at < clock_timestamp() - interval '1 day'"),
   expired('grants', 'key', past, 200),
 ]
 
@@ -39,16 +40,22 @@ export function createExpiryStore({ database }: { database: Database }) {
     })
 
   return {
-    /** Rows removed by table; it stops when another node is elected. */
+    /** Rows removed by table; it stops when another node is elected. One table that fails does not keep the others waiting. */
     removeExpired: async (): Promise<Record<string, number>> => {
       const removed: Record<string, number> = {}
+      const failures: unknown[] = []
       for (const { table, text, limit } of sweeps) {
-        for (let count: number | undefined = limit; count === limit; ) {
-          count = await sweep(text)
-          if (count === undefined) return removed
-          removed[table] = (removed[table] ?? 0) + count
+        try {
+          for (let count: number | undefined = limit; count === limit; ) {
+            count = await sweep(text)
+            if (count === undefined) return removed
+            removed[table] = (removed[table] ?? 0) + count
+          }
+        } catch (error) {
+          failures.push(error)
         }
       }
+      if (failures.length > 0) throw failures[0]
       return removed
     },
   }

@@ -7,7 +7,8 @@ export interface StoredGrant {
 }
 
 export interface NewGrant {
-  key: Buffer
+  /** Under every sealing key, newest first: what is there already is saved again where it stands. */
+  keys: Buffer[]
   sub: string
   clientId: string
   payload: Record<string, unknown>
@@ -25,7 +26,8 @@ const statements = {
   upsert: {
     name: 'grant-upsert',
     text: `INSERT INTO grants (key, sub, client_id, payload, expires_at)
-      VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+      VALUES (coalesce((SELECT g.key FROM grants g WHERE g.key = ANY($1)), ($1::bytea[])[1]),
+        $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
       ON CONFLICT (key) DO UPDATE SET payload = excluded.payload, expires_at = greatest(grants.expires_at, excluded.expires_at)`,
   },
   bind: {
@@ -54,8 +56,8 @@ export function createGrantStore({ database }: { database: Database }) {
       ])
       return row && { payload: row.payload, expiresAt: row.expires_at }
     },
-    upsert: async ({ key, sub, clientId, payload, expiresIn }: NewGrant): Promise<void> => {
-      await database.query(statements.upsert, [key, sub, clientId, payload, expiresIn])
+    upsert: async ({ keys, sub, clientId, payload, expiresIn }: NewGrant): Promise<void> => {
+      await database.query(statements.upsert, [keys, sub, clientId, payload, expiresIn])
     },
     /** Remembers the session it was used in, and whether its tokens outlive that session (`offline_access`). */
     bindToSession: async (keys: Buffer[], sessionUid: string | undefined, isOffline: boolean): Promise<void> => {

@@ -1,4 +1,5 @@
 // The engine's adapter on PostgreSQL: rows are keyed by an HMAC of the id, so the database holds nothing that can be presented.
+import { randomBytes } from 'node:crypto'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Database } from '../../database/database.ts'
@@ -84,12 +85,11 @@ function artifactAdapter(model: string, { database, sealing, artifacts, grants }
 
   const upsert = async (id: string, payload: AdapterPayload, expiresIn: number) => {
     const grantId = granted.has(model) ? payload.grantId : undefined
-    const grantKey = grantId ? sealing.digest(grantId) : undefined
     await artifacts.upsert({
-      key: sealing.digest(id),
+      keys: sealing.digests(id),
       model,
-      grantKey,
-      clientId: grantKey ? undefined : payload.clientId,
+      grantKeys: grantId ? sealing.digests(grantId) : undefined,
+      clientId: grantId ? undefined : payload.clientId,
       userCodeKey: payload.userCode ? sealing.digest(payload.userCode) : undefined,
       payload: payloads.close(model, payload),
       expiresIn,
@@ -107,6 +107,8 @@ function artifactAdapter(model: string, { database, sealing, artifacts, grants }
     find: async (id) => load(await findOne(sealing.digests(id)), id),
     findByUserCode: async (userCode) => load(await artifacts.findByUserCode(sealing.digests(userCode)), undefined),
     upsert: async (id, payload, expiresIn = unsupported()) => {
+      // A refusal on the device page is told to the device, although the page itself answers an error.
+      if (model === 'DeviceCode' && payload.error) database.commitAnyway()
       try {
         await upsert(id, payload, expiresIn)
       } catch (error) {
@@ -145,7 +147,7 @@ function grantAdapter({ database, sealing, grants }: AdapterParts): Adapter {
     upsert: async (id, { jti: _, ...payload }, expiresIn = unsupported()) => {
       const { accountId, clientId } = payload
       if (!accountId || !clientId) throw new TypeError('A grant needs an account and a client.')
-      await grants.upsert({ key: sealing.digest(id), sub: accountId, clientId, payload, expiresIn })
+      await grants.upsert({ keys: sealing.digests(id), sub: accountId, clientId, payload, expiresIn })
     },
     destroy: async (id) => {
       database.commitAnyway()
@@ -154,13 +156,18 @@ function grantAdapter({ database, sealing, grants }: AdapterParts): Adapter {
   }
 }
 
-function sessionAdapter({ sealing, sessions, grants }: AdapterParts): Adapter {
+function sessionAdapter({ database, sealing, sessions, grants }: AdapterParts): Adapter {
   const payloads = createSealedPayloads({ sealing })
   return {
     ...unusedParts,
     find: async (id) => {
       const session = await sessions.find(sealing.digests(id))
-      return session && payloads.open('Session', session.payload, id)
+      if (!session) return undefined
+      if (!session.isSuperseded || !database.isInTransaction()) return payloads.open('Session', session.payload, id)
+      // The engine answers with the cookie that it was asked with: an old one would outlive its grace and sign the person out.
+      const fresh = randomBytes(32).toString('base64url')
+      await sessions.addKey(sealing.digest(fresh), session.uid)
+      return payloads.open('Session', session.payload, fresh)
     },
     findByUid: async (uid) => {
       const session = await sessions.findByUid(uid)

@@ -4,10 +4,10 @@ import type { Sealing } from '../../sealing.ts'
 
 /** Fields that hold, or lead to, something a thief could present: cookie values, user codes, pushed requests, hints. */
 const sealedFields: Record<string, readonly string[]> = {
-  Interaction: ['params', 'session', 'returnTo', 'deviceCode', 'parJti'],
+  Interaction: ['params', 'prompt', 'session', 'result', 'lastSubmission', 'returnTo', 'deviceCode', 'parJti'],
   Session: ['state'],
   // Its own id too: it is saved again after having been found by user code.
-  DeviceCode: ['jti', 'userCode', 'params'],
+  DeviceCode: ['jti', 'userCode', 'params', 'deviceInfo'],
   PushedAuthorizationRequest: ['request'],
 }
 

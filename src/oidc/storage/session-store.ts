@@ -4,6 +4,8 @@ import type { Database } from '../../database/database.ts'
 export interface StoredSession {
   uid: string
   payload: Record<string, unknown>
+  /** Found by a cookie value that another tab has renewed already. */
+  isSuperseded: boolean
 }
 
 export interface NewSession {
@@ -20,7 +22,7 @@ export interface NewSession {
 const aliasGrace = '30 s'
 
 const alive = `s.expires_at > clock_timestamp() AND (s.sub IS NULL OR EXISTS (SELECT 1 FROM accounts a WHERE a.sub = s.sub AND a.disabled_at IS NULL))`
-const byKey = `SELECT s.uid, s.payload FROM sessions s JOIN session_keys k ON k.uid = s.uid
+const byKey = `SELECT s.uid, s.payload, k.superseded_at IS NOT NULL AS "isSuperseded" FROM sessions s JOIN session_keys k ON k.uid = s.uid
   WHERE k.key = ANY($1) AND ${alive}
     AND (k.superseded_at IS NULL OR (k.superseded_sub = s.sub AND k.superseded_at > clock_timestamp() - interval '${aliasGrace}'))`
 
@@ -29,16 +31,20 @@ const statements = {
   findForUpdate: { name: 'session-find-for-update', text: `${byKey} FOR UPDATE OF s` },
   findByUid: {
     name: 'session-find-by-uid',
-    text: `SELECT s.uid, s.payload FROM sessions s WHERE s.uid = $1 AND ${alive}`,
+    text: `SELECT s.uid, s.payload, false AS "isSuperseded" FROM sessions s WHERE s.uid = $1 AND ${alive}`,
   },
+  // Not for an account that was disabled or deleted while its owner was signing in.
   upsert: {
     name: 'session-upsert',
     text: `WITH session AS (
-        INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ($2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+        INSERT INTO sessions (uid, sub, payload, expires_at)
+        SELECT $2, $3, $4, clock_timestamp() + make_interval(secs => $5)
+        WHERE $3::text IS NULL OR EXISTS (SELECT 1 FROM accounts WHERE sub = $3 AND disabled_at IS NULL FOR KEY SHARE)
         ON CONFLICT (uid) DO UPDATE SET sub = excluded.sub, payload = excluded.payload, expires_at = excluded.expires_at
         RETURNING uid)
       INSERT INTO session_keys (key, uid) SELECT $1, uid FROM session ON CONFLICT (key) DO NOTHING`,
   },
+  addKey: { name: 'session-add-key', text: 'INSERT INTO session_keys (key, uid) VALUES ($1, $2)' },
   supersede: {
     name: 'session-supersede',
     text: `UPDATE session_keys k SET superseded_at = clock_timestamp(), superseded_sub = s.sub
@@ -66,6 +72,10 @@ export function createSessionStore({ database }: { database: Database }) {
     },
     upsert: async ({ key, uid, sub, payload, expiresIn }: NewSession): Promise<void> => {
       await database.query(statements.upsert, [key, uid, sub, payload, expiresIn])
+    },
+    /** One more cookie value for a session that is there. */
+    addKey: async (key: Buffer, uid: string): Promise<void> => {
+      await database.query(statements.addKey, [key, uid])
     },
     /** The cookie value was renewed: from now on it only serves the tabs that have not heard of it. */
     supersede: async (keys: Buffer[]): Promise<void> => {

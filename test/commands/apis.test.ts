@@ -1,0 +1,116 @@
+import { adminAudience, adminScopes, ensureAdminApi, findAdminApi } from '../../src/apis/admin-api-registration.ts'
+import { createApiStore } from '../../src/apis/api-store.ts'
+import { createGatehouse, type Gatehouse } from './gatehouse.ts'
+
+let gatehouse: Gatehouse
+beforeAll(async () => {
+  gatehouse = await createGatehouse()
+})
+afterAll(() => gatehouse.close())
+
+describe('registering an API', () => {
+  it('prints what was registered', async () => {
+    const args = [
+      '--audience',
+      'https://api.example',
+      '--name',
+      'Things',
+      '--scope',
+      'read=See a=b',
+      '--scope',
+      'write',
+    ]
+    expect(await gatehouse.json(['apis', 'create', ...args])).toMatchObject({
+      audience: 'https://api.example',
+      name: 'Things',
+      scope: 'read write',
+      scopes: [
+        { name: 'read', description: 'See a=b' },
+        { name: 'write', description: '' },
+      ],
+      token_format: 'jwt',
+      token_ttl: 600,
+      token_alg: 'ES256',
+    })
+  })
+
+  it('takes the form of its tokens', async () => {
+    const args = 'apis create --audience urn:o --name O --token-format opaque --token-ttl 60 --token-alg EdDSA'
+    expect(await gatehouse.json(args)).toMatchObject({ token_format: 'opaque', token_ttl: 60, token_alg: 'EdDSA' })
+    const { keys } = await gatehouse.json<{ keys: { alg: string }[] }>('keys list')
+    expect(keys.map(({ alg }) => alg)).toContain('EdDSA')
+  })
+
+  it('refuses an audience that is taken, and what is no URI', async () => {
+    const create = (audience: string) => gatehouse.refusal(`apis create --name x --audience ${audience}`)
+    expect(await create('https://api.example')).toMatchObject({ error: 'taken' })
+    expect(await create('things')).toMatchObject({ error: 'invalid' })
+    expect(await create(adminAudience(gatehouse.issuer))).toMatchObject({ error: 'invalid' })
+  })
+})
+
+describe('changing an API', () => {
+  it('changes what is given and nothing else', async () => {
+    expect(await gatehouse.json('apis update https://api.example --token-ttl 30')).toMatchObject({
+      name: 'Things',
+      scope: 'read write',
+      token_ttl: 30,
+    })
+  })
+
+  it('names the clients that may introspect', async () => {
+    const { client_id: id } = await gatehouse.json<{ client_id: string }>(
+      'clients create --type machine --name I --audience https://api.example',
+    )
+    const update = (client: string) => `apis update https://api.example --introspection-client ${client}`
+    expect(await gatehouse.json(update(id))).toMatchObject({ introspection_clients: [id] })
+    expect(await gatehouse.refusal(update('client_nobody'))).toMatchObject({ error: 'invalid' })
+  })
+
+  it('is gone after it was deleted', async () => {
+    expect(await gatehouse.json('apis delete urn:o')).toEqual({ audience: 'urn:o', deleted: true })
+    for (const command of ['show', 'update', 'delete'])
+      expect(await gatehouse.refusal(`apis ${command} urn:o`)).toMatchObject({ error: 'not_found' })
+    const { apis } = await gatehouse.json<{ apis: { audience: string }[] }>('apis list')
+    expect(apis.map(({ audience }) => audience)).toEqual(['https://api.example'])
+  })
+})
+
+describe("registering the server's own admin API", () => {
+  it('makes it once, with every scope', async () => {
+    const store = createApiStore(gatehouse.fresh)
+    const made = await Promise.all([1, 2, 3].map(() => ensureAdminApi(store, 'https://one.example')))
+    expect(made.map(({ audience }) => audience)).toEqual(Array(3).fill('https://one.example/admin/api'))
+    expect(made[0]?.scopes.map(({ scope }) => scope).sort()).toEqual(adminScopes.map(({ scope }) => scope).sort())
+    expect(await findAdminApi(store)).toMatchObject({ audience: 'https://one.example/admin/api', isBuiltIn: true })
+  })
+
+  it('moves it to a new issuer with what was granted there', async () => {
+    const store = createApiStore(gatehouse.fresh)
+    const env = { GATEHOUSE_ISSUER: 'https://one.example' }
+    const { client_id: id } = await gatehouse.json<{ client_id: string }>(
+      'clients create --type machine --name A --admin keys:read',
+      { env },
+    )
+    await ensureAdminApi(store, 'https://two.example')
+    expect(await store.find('https://one.example/admin/api')).toBeUndefined()
+    expect(await gatehouse.json(`clients show ${id}`)).toMatchObject({
+      apis: [{ audience: 'https://two.example/admin/api', scope: 'keys:read' }],
+    })
+  })
+
+  it('adds the scopes of a newer version', async () => {
+    const store = createApiStore(gatehouse.fresh)
+    const audience = adminAudience('https://two.example')
+    await store.update(audience, { scopes: [{ scope: 'keys:read', description: 'as it was' }] })
+    const { scopes } = await ensureAdminApi(store, 'https://two.example')
+    expect(scopes).toHaveLength(adminScopes.length)
+    expect(scopes).toContainEqual({ scope: 'keys:read', description: 'as it was' })
+  })
+
+  it('cannot be changed or deleted by a command', async () => {
+    const audience = adminAudience('https://two.example')
+    expect(await gatehouse.refusal(`apis delete ${audience}`)).toMatchObject({ error: 'built_in' })
+    expect(await gatehouse.refusal(`apis update ${audience} --name Mine`)).toMatchObject({ error: 'built_in' })
+  })
+})
