@@ -9,7 +9,13 @@ const people: ClientMetadata = { grant_types: ['authorization_code', 'refresh_to
 const defaults: Record<ClientKind, ClientMetadata> = {
   web: { ...people, application_type: 'web', token_endpoint_auth_method: 'client_secret_basic' },
   spa: { ...people, application_type: 'web', token_endpoint_auth_method: 'none' },
-  native: { ...people, application_type: 'native', token_endpoint_auth_method: 'none' },
+  native: {
+    ...people,
+    // Also for devices without a browser of their own (RFC 8628).
+    grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+    application_type: 'native',
+    token_endpoint_auth_method: 'none',
+  },
   machine: {
     application_type: 'web',
     grant_types: ['client_credentials'],

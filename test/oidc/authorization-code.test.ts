@@ -3,6 +3,7 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { type Application, authorizeUrl, obtainCode, pkce, redeem, refresh, signIn } from '../support/code-flow.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
 import { createUserAgent } from '../support/user-agent.ts'
+import { postAs } from './requests.ts'
 
 let gatehouse: TestServer
 let person: { email: string; password: string; sub: string }
@@ -96,6 +97,55 @@ describe('signing in to an application of the operator', () => {
       error: 'invalid_grant',
     })
     expect(await redeem(gatehouse.issuer, firstParty, code)).toMatchObject({ status: 200 })
+  })
+})
+
+describe('a code', () => {
+  const fields = ({ code, verifier }: { code: string; verifier: string }) => ({
+    grant_type: 'authorization_code',
+    code,
+    code_verifier: verifier,
+    redirect_uri: redirectUri,
+  })
+  const refused = { status: 400, body: { error: 'invalid_grant' } }
+
+  it('is good for the client that it was issued to only, and not harmed by another’s try', async () => {
+    const other = await gatehouse.makeClient({ redirectUris: [redirectUri], isFirstParty: true })
+    const code = await obtainCode(gatehouse, firstParty, person)
+    expect(await postAs(gatehouse.issuer, '/token', other, fields(code))).toMatchObject(refused)
+    expect(await redeem(gatehouse.issuer, firstParty, code)).toMatchObject({ status: 200 })
+  })
+
+  it.each(['https://app.example.com/other', `${redirectUri}/`, 'https://evil.example/', ''])(
+    'is good together with the redirect URI of its request only: %p',
+    async (uri) => {
+      const code = await obtainCode(gatehouse, firstParty, person)
+      const answer = await postAs(gatehouse.issuer, '/token', firstParty, { ...fields(code), redirect_uri: uri })
+      expect(answer).toMatchObject({ status: 400, body: { error: uri ? 'invalid_grant' : 'invalid_request' } })
+      expect(await redeem(gatehouse.issuer, firstParty, code)).toMatchObject({ status: 200 })
+    },
+  )
+
+  it('lives for a minute', async () => {
+    const code = await obtainCode(gatehouse, firstParty, person)
+    const { database } = gatehouse.server.stores
+    const age = (seconds: number) =>
+      database.query(
+        `UPDATE artifacts SET expires_at = expires_at - make_interval(secs => $1) WHERE model = 'AuthorizationCode' AND consumed_at IS NULL`,
+        [seconds],
+      )
+    const [row] = await database.query<{ seconds: number }>(
+      `SELECT max(extract(epoch FROM expires_at - clock_timestamp()))::float8 AS seconds FROM artifacts WHERE model = 'AuthorizationCode'`,
+    )
+    expect(row?.seconds).toBeLessThanOrEqual(60)
+    expect(row?.seconds).toBeGreaterThan(50)
+    await age(61)
+    expect(await postAs(gatehouse.issuer, '/token', firstParty, fields(code))).toMatchObject(refused)
+  })
+
+  it.each(['', 'made-up', 'a.b.c'])('cannot be made up: %p', async (code) => {
+    const answer = await postAs(gatehouse.issuer, '/token', firstParty, fields({ code, verifier: pkce().verifier }))
+    expect(answer).toMatchObject({ status: 400, body: { error: code ? 'invalid_grant' : 'invalid_request' } })
   })
 })
 
