@@ -1,4 +1,5 @@
 // Sets the security headers that every answer carries, pages and errors alike.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
 import type { Middleware } from 'koa'
 
@@ -11,6 +12,15 @@ const permissions =
   'camera=(), geolocation=(), microphone=(), payment=(), usb=(), publickey-credentials-create=(self), publickey-credentials-get=(self)'
 
 export function createPageHeaders({ issuer }: Parts): Middleware {
+  const headers = { ...helmetHeaders(issuer), 'Permissions-Policy': permissions }
+  return (ctx, next) => {
+    ctx.set(headers)
+    return next()
+  }
+}
+
+/** They are the same on each answer, so helmet is asked once. */
+function helmetHeaders(issuer: string): Record<string, string> {
   const setHeaders = helmet({
     contentSecurityPolicy: { useDefaults: false, directives: contentSources },
     // Anything stricter cuts `window.opener`, and with it sign-in in a popup.
@@ -20,14 +30,17 @@ export function createPageHeaders({ issuer }: Parts): Middleware {
     strictTransportSecurity: new URL(issuer).protocol === 'https:' && { maxAge: oneYear, includeSubDomains: false },
     xFrameOptions: { action: 'deny' },
   })
-
-  return async (ctx, next) => {
-    await new Promise<void>((resolve, reject) => {
-      setHeaders(ctx.req, ctx.res, (error) => (error ? reject(error) : resolve()))
-    })
-    ctx.set('Permissions-Policy', permissions)
-    await next()
+  const headers: Record<string, string> = {}
+  const response = {
+    setHeader: (name: string, value: string) => {
+      headers[name] = value
+    },
+    removeHeader: () => undefined,
   }
+  setHeaders({} as IncomingMessage, response as unknown as ServerResponse, (error) => {
+    if (error) throw error
+  })
+  return headers
 }
 
 // Without form-action: Chrome applies it to the whole redirect chain after a form, so it would stop the way back to the

@@ -49,7 +49,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(exactPaths)
   app.use(node.assets.serve)
   app.use(onceStarted(node))
-  for (const limit of limits(parts)) app.use(limit)
+  for (const limit of limits(parts, stores)) app.use(limit)
   app.use(only(formPaths, createCrossSiteGuard({ issuer: config.issuer })))
   app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
   app.use(login(parts, stores, node).routes())
@@ -85,7 +85,7 @@ const onceStarted =
 const strangersPaths = new Set(['/authorize', '/par', '/device_authorization', '/device', '/sign-out'])
 
 /** In front of everything that writes: no stranger fills a table. */
-function limits({ config }: ServerParts): Middleware[] {
+function limits({ config }: ServerParts, { clientCache }: Stores): Middleware[] {
   const { limitByAddress, createFailureLimit } = createRequestLimits()
   const cookie = sessionCookieName(config.issuer)
   const hasSession = (ctx: Context) => Boolean(ctx.cookies.get(cookie, { signed: true }))
@@ -106,6 +106,7 @@ function limits({ config }: ServerParts): Middleware[] {
     limitByAddress({ points: 60, seconds: 600, applies: (ctx) => ctx.path === '/device' && ctx.method === 'POST' }),
     createSecretGuessingLimit({
       failures: createFailureLimit({ points: 500, seconds: 300 }),
+      findClient: clientCache.find,
       paths: clientAuthenticated,
     }),
   ]

@@ -1,19 +1,22 @@
 // Slows down whoever guesses client secrets: failures are counted per address and client, reserved before the secret is looked at.
-import { createHash } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import { tooManyRequests } from '../http/errors.ts'
 import type { FailureLimit } from '../http/request-limits.ts'
 
 export interface SecretGuessingParts {
   failures: FailureLimit
+  findClient(clientId: string): Promise<unknown>
   /** The endpoints at which clients authenticate. */
   paths: ReadonlySet<string>
 }
 
-export function createSecretGuessingLimit({ failures, paths }: SecretGuessingParts): Middleware {
+export function createSecretGuessingLimit({ failures, findClient, paths }: SecretGuessingParts): Middleware {
   return async (ctx, next) => {
     if (ctx.method !== 'POST' || !paths.has(ctx.path)) return next()
-    const reservation = await failures.reserve(`${ctx.ip} ${bucketOf(claimedClient(ctx))}`)
+    const clientId = claimedClient(ctx)
+    // What nobody has registered shares one counter: an address has no more of them than there are clients.
+    const isKnown = /^[\x21-\x7e]{1,255}$/.test(clientId) && (await findClient(clientId)) !== undefined
+    const reservation = await failures.reserve(`${ctx.ip} ${isKnown ? clientId : ''}`)
     if (!reservation.ok) throw tooManyRequests(reservation.retryAfter)
     let isFailure = false
     try {
@@ -24,10 +27,6 @@ export function createSecretGuessingLimit({ failures, paths }: SecretGuessingPar
     }
   }
 }
-
-/** An address has so many counters at the most, whatever it claims to be. */
-const buckets = 64
-const bucketOf = (clientId: string) => createHash('sha256').update(clientId).digest().readUInt16BE(0) % buckets
 
 /** Whom the caller says to be; whether it is so is not asked here. */
 function claimedClient(ctx: Context): string {

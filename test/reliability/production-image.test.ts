@@ -103,7 +103,12 @@ describe('the image', () => {
     })
     await eventually(503, `${issuer}/readyz`)
     expect(await statusOf(`${issuer}/healthz`)).toBe(200)
-    expect(await (await fetch(`${issuer}/readyz`)).text()).toContain('migrate up')
+    let told = ''
+    for (let waited = 0; waited < 100 && !told.includes('migrate up'); waited += 1) {
+      told = await (await fetch(`${issuer}/readyz`)).text()
+      await new Promise((done) => setTimeout(done, 100))
+    }
+    expect(told).toContain('migrate up')
 
     const [code] = await once(start(['node', 'bin/gatehouse.js', 'migrate', 'up'], env), 'exit')
     expect(code).toBe(0)
