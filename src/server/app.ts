@@ -20,6 +20,7 @@ import { loginRoutes } from '../login/login-routes.ts'
 import { createSignIn } from '../login/sign-in.ts'
 import { createSignUp } from '../login/sign-up.ts'
 import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
+import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
 import { minimumPasswordLength, type Node } from './node.ts'
 import { createSecretGuessingLimit } from './secret-guessing.ts'
@@ -55,6 +56,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(login(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
   app.use(admin(parts, stores, node))
+  app.use(postAsGet)
   app.use(createRequestTransaction({ database: stores.database }))
   app.use(node.refusals.explain)
   app.use(node.engine.middleware)
