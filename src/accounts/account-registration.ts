@@ -121,7 +121,7 @@ function asChanges({ email, name, isEmailVerified, roles }: AccountInputChanges)
 }
 
 /** What is wrong with an address, in a sentence; undefined when nothing is. It is not asked whether mail arrives there. */
-export function emailProblem(given: string): string | undefined {
+function emailProblem(given: string): string | undefined {
   const email = given.trim()
   if (email.length > 254) return 'The e-mail address must not be longer than 254 characters.'
   const [local = '', domain = '', ...more] = email.split('@')

@@ -29,6 +29,3 @@ export const metadataFor = (kind: ClientKind, given: ClientMetadata): ClientMeta
   ...defaults[kind],
   ...given,
 })
-
-/** Whether clients of this kind keep a secret. */
-export const hasSecret = (kind: ClientKind): boolean => kind === 'web' || kind === 'machine'

@@ -1,6 +1,5 @@
 // The pool, named statements, and transactions that travel with a request; it knows no table.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import knexFactory, { type Knex } from 'knex'
 import pg from 'pg'
 import { DatabaseUnavailable, isFault, isRetryable } from './faults.ts'
 import { createUnit, type Unit } from './unit.ts'
@@ -14,10 +13,6 @@ export interface Statement {
 export interface Database {
   /** Runs a statement in the transaction of the current request, if there is one. */
   query<Row extends object>(statement: Statement | string, values?: readonly unknown[]): Promise<Row[]>
-  /** Runs what knex built. */
-  run<Row extends object>(builder: Knex.QueryBuilder | Knex.Raw): Promise<Row[]>
-  /** Builds SQL; it has no connection of its own. */
-  sql: Knex
   /** Commits when `work` returns, rolls back when it throws; joins a transaction that is under way. */
   transaction<T>(work: () => Promise<T>): Promise<T>
   /** As `transaction`, but begins at the first statement and asks at the end whether to commit. */
@@ -64,7 +59,6 @@ export function createDatabase({ url, poolSize, preparedStatements, onError, onQ
   // A request that holds one connection and waits for a second of the same pool can starve with the others like it.
   const reserved = createPool(url, 2, onError)
   const units = new AsyncLocalStorage<Unit | undefined>()
-  const sql = knexFactory({ client: 'pg' })
   const current = () => {
     const unit = units.getStore()
     return unit && !unit.isClosed() ? unit : undefined
@@ -124,13 +118,8 @@ export function createDatabase({ url, poolSize, preparedStatements, onError, onQ
 
   return {
     query,
-    sql,
     transaction,
     unitOfWork,
-    run: (builder) => {
-      const { sql: text, bindings } = builder.toSQL().toNative()
-      return query(text, bindings)
-    },
     commitAnyway: () => current()?.commitAnyway(),
     isInTransaction: () => current() !== undefined,
     afterCommit: (action) => {

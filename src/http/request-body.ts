@@ -6,7 +6,7 @@ import { badRequest, payloadTooLarge, unsupportedMediaType } from './errors.ts'
 // What a client may still send after a refusal before it is cut off: reading on lets it see the answer (RFC 9112, 9.6).
 const drainedBytes = 1024 * 1024
 
-export function hasBody(req: IncomingMessage): boolean {
+function hasBody(req: IncomingMessage): boolean {
   const length = req.headers['content-length']
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
 }

@@ -80,7 +80,7 @@ const descriptionOf = (api: Api, scope: string) =>
   api.scopes.find((entry) => entry.scope === scope)?.description || scope
 
 /** All that the stored request asks for and this client may have. */
-export function requestedConsent({
+function requestedConsent({
   params,
   client,
   engine,

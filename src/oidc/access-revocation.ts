@@ -48,8 +48,6 @@ export function createAccessRevocation(parts: AccessRevocationParts) {
         await endAccess(sub)
         return accounts.remove(sub)
       }),
-    /** Signs the person out everywhere; what was granted for offline use goes too. */
-    signOutEverywhere: (sub: string): Promise<void> => database.transaction(() => endAccess(sub)),
     disableClient: (clientId: string): Promise<boolean> =>
       changeClient(clientId, async () => {
         if (!(await clients.setDisabled(clientId, true))) return false

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Context, Next } from 'koa'
 
 /** Seconds for which a verifier may keep them; a rotated key is published for longer than that before it signs. */
-export const documentMaxAge = 300
+const documentMaxAge = 300
 
 const paths = new Set(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/jwks'])
 

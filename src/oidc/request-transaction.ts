@@ -4,11 +4,11 @@ import type { Database } from '../database/database.ts'
 import { DatabaseUnavailable } from '../database/faults.ts'
 
 /** These only read. */
-const readers = new Set(['/introspect', '/userinfo', '/jwks', '/healthz', '/readyz'])
+const readers = new Set(['/introspect', '/userinfo', '/jwks'])
 
 export function createRequestTransaction({ database }: { database: Database }): Middleware {
   return async (ctx: Context, next: Next) => {
-    const isReader = readers.has(ctx.path) || ctx.path.startsWith('/.well-known/') || ctx.path.startsWith('/assets/')
+    const isReader = readers.has(ctx.path) || ctx.path.startsWith('/.well-known/')
     try {
       if (isReader) await next()
       else await database.unitOfWork(next, { shouldCommit: () => ctx.status < 400 || withdrawCookies(ctx) })

@@ -289,7 +289,7 @@ describe('revoking', () => {
 })
 
 describe('an account or a client that is disabled', () => {
-  it.each(['disableAccount', 'deleteAccount', 'signOutEverywhere'] as const)(
+  it.each(['disableAccount', 'deleteAccount'] as const)(
     'loses its stored tokens and its sessions at once: %s',
     async (change) => {
       const who = await gatehouse.makeAccount()
