@@ -50,24 +50,18 @@ export interface Engine {
 }
 
 export function createEngine(parts: EngineParts): Engine {
-  const documents = createPreparedDocuments()
   let running: { provider: Provider; handle: Middleware } | undefined
-
-  const handle = async (ctx: Context, next: Next) => {
+  const current = () => {
     if (!running) throw new Error('The engine was asked before its keys were loaded.')
-    await running.handle(ctx, next)
+    return running
   }
 
   return {
     build: (keys) => {
       running = buildEngine(parts, keys)
-      documents.forget()
     },
-    provider: () => {
-      if (!running) throw new Error('The engine was asked before its keys were loaded.')
-      return running.provider
-    },
-    middleware: (ctx, next) => documents.middleware(ctx, () => handle(ctx, next)),
+    provider: () => current().provider,
+    middleware: (ctx, next) => current().handle(ctx, next),
   }
 }
 
@@ -104,7 +98,10 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
   provider.use(introspection.answerForJwts)
   provider.use(withholdStoredSecret)
   parts.onBuild(provider)
-  return { provider, handle: mount(provider) }
+  // Of this engine only: what an old one is still preparing must not be shown as the keys of the new one.
+  const prepared = createPreparedDocuments()
+  const answer = mount(provider)
+  return { provider, handle: (ctx: Context, next: Next) => prepared(ctx, () => answer(ctx, next)) }
 }
 
 /** What was not granted for offline use ends with the sign-out, whatever kind of token it is. */

@@ -13,13 +13,7 @@ interface Document {
   etag: string
 }
 
-export interface PreparedDocuments {
-  middleware(ctx: Context, next: Next): Promise<void>
-  /** The keys have changed. */
-  forget(): void
-}
-
-export function createPreparedDocuments(): PreparedDocuments {
+export function createPreparedDocuments(): (ctx: Context, next: Next) => Promise<void> {
   const documents = new Map<string, Document>()
 
   const prepare = async (ctx: Context, next: Next): Promise<Document | undefined> => {
@@ -32,25 +26,22 @@ export function createPreparedDocuments(): PreparedDocuments {
     return document
   }
 
-  return {
-    forget: () => documents.clear(),
-    middleware: async (ctx, next) => {
-      if (!paths.has(ctx.path) || !['GET', 'HEAD'].includes(ctx.method)) return next()
-      const document = documents.get(ctx.path) ?? (await prepare(ctx, next))
-      if (!document) return
-      ctx.status = 200
-      ctx.set({
-        'Access-Control-Allow-Origin': '*',
-        'Cache-Control': `public, max-age=${documentMaxAge}`,
-        'Content-Type': document.type,
-        ETag: document.etag,
-      })
-      ctx.remove('Vary')
-      if (isKnown(ctx.get('If-None-Match'), document.etag)) {
-        ctx.status = 304
-        ctx.body = null
-      } else ctx.body = document.bytes
-    },
+  return async (ctx, next) => {
+    if (!paths.has(ctx.path) || !['GET', 'HEAD'].includes(ctx.method)) return next()
+    const document = documents.get(ctx.path) ?? (await prepare(ctx, next))
+    if (!document) return
+    ctx.status = 200
+    ctx.set({
+      'Access-Control-Allow-Origin': '*',
+      'Cache-Control': `public, max-age=${documentMaxAge}`,
+      'Content-Type': document.type,
+      ETag: document.etag,
+    })
+    ctx.remove('Vary')
+    if (isKnown(ctx.get('If-None-Match'), document.etag)) {
+      ctx.status = 304
+      ctx.body = null
+    } else ctx.body = document.bytes
   }
 }
 
