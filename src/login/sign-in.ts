@@ -1,7 +1,7 @@
 // Checks an e-mail address and a password: counted before it is hashed, and the same answer whatever was wrong.
 import type { Account, AccountStore } from '../accounts/account-store.ts'
-import type { Passwords } from '../accounts/password.ts'
-import type { SignInThrottle } from '../accounts/sign-in-throttle.ts'
+import type { Passwords } from '../accounts/password/password.ts'
+import type { SignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
 
 export interface SignInParts {
   accounts: Pick<AccountStore, 'findByEmail' | 'setPassword'>

@@ -1,6 +1,6 @@
 // Everything that answers, in the order in which a request meets it: the only list of what is mounted.
 import Koa, { type Context, type Middleware } from 'koa'
-import { createSignInThrottle } from '../accounts/sign-in-throttle.ts'
+import { createSignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
 import { adminApi } from '../admin/admin-api.ts'
 import { adminAudience } from '../apis/admin-api-registration.ts'
 import { createForwarding } from '../http/client-address.ts'

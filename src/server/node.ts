@@ -1,9 +1,9 @@
 // What decides on a node: pages, passwords, registrations, keys, the engine, and whether the node is ready.
 import { join } from 'node:path'
 import { createAccountRegistration } from '../accounts/account-registration.ts'
-import { createPasswords } from '../accounts/password.ts'
-import { createPasswordQueue } from '../accounts/password-queue.ts'
-import { passwordProblem } from '../accounts/password-rules.ts'
+import { createPasswords } from '../accounts/password/password.ts'
+import { createPasswordQueue } from '../accounts/password/password-queue.ts'
+import { passwordProblem } from '../accounts/password/password-rules.ts'
 import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'

@@ -1,7 +1,7 @@
 // The database and everything that is kept in it, with the caches that its notifications keep true.
 import { createAccountStore } from '../accounts/account-store.ts'
 import { createOneTimeLinkStore } from '../accounts/one-time-link-store.ts'
-import { createSignInThrottleStore } from '../accounts/sign-in-throttle-store.ts'
+import { createSignInThrottleStore } from '../accounts/sign-in/sign-in-throttle-store.ts'
 import { createApiCache } from '../apis/api-cache.ts'
 import { createApiStore } from '../apis/api-store.ts'
 import { createClientCache } from '../clients/client-cache.ts'

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
-import { verify } from '../../src/accounts/password-hash.ts'
+import { verify } from '../../src/accounts/password/password-hash.ts'
 import { createGatehouse, type Gatehouse } from './gatehouse.ts'
 
 interface AccountJson {

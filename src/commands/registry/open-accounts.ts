@@ -1,9 +1,9 @@
 // Opens what only commands about accounts need: the rules for them, and the hashing of passwords.
 import { type AccountRegistration, createAccountRegistration } from '../../accounts/account-registration.ts'
 import type { Account, AccountWithPassword } from '../../accounts/account-store.ts'
-import { createPasswords } from '../../accounts/password.ts'
-import { createPasswordQueue } from '../../accounts/password-queue.ts'
-import { passwordProblem } from '../../accounts/password-rules.ts'
+import { createPasswords } from '../../accounts/password/password.ts'
+import { createPasswordQueue } from '../../accounts/password/password-queue.ts'
+import { passwordProblem } from '../../accounts/password/password-rules.ts'
 import type { OpenDatabase } from '../open-database.ts'
 import { notFound } from '../refusals.ts'
 

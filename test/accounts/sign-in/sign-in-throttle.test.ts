@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createSignInThrottle } from '../../src/accounts/sign-in-throttle.ts'
-import { createSignInThrottleStore } from '../../src/accounts/sign-in-throttle-store.ts'
-import { createDatabase, type Database } from '../../src/database/database.ts'
-import { DatabaseUnavailable } from '../../src/database/faults.ts'
-import { createSealing } from '../../src/sealing.ts'
-import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
+import { createSignInThrottle } from '../../../src/accounts/sign-in/sign-in-throttle.ts'
+import { createSignInThrottleStore } from '../../../src/accounts/sign-in/sign-in-throttle-store.ts'
+import { createDatabase, type Database } from '../../../src/database/database.ts'
+import { DatabaseUnavailable } from '../../../src/database/faults.ts'
+import { createSealing } from '../../../src/sealing.ts'
+import { type FreshDatabase, freshDatabase } from '../../support/fresh-database.ts'
 
 let fresh: FreshDatabase
 let other: Database

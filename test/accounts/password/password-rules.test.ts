@@ -1,5 +1,5 @@
-import { commonPasswords } from '../../src/accounts/common-passwords.ts'
-import { passwordProblem } from '../../src/accounts/password-rules.ts'
+import { commonPasswords } from '../../../src/accounts/password/common-passwords.ts'
+import { passwordProblem } from '../../../src/accounts/password/password-rules.ts'
 
 const personalWords = ['anna.meier1987@example.com', 'Anna Meier', 'Gatehouse']
 const problem = (password: string, minimumLength = 15) => passwordProblem(password, { minimumLength, personalWords })

@@ -1,5 +1,5 @@
-import { createPasswords } from '../../src/accounts/password.ts'
-import { createPasswordQueue } from '../../src/accounts/password-queue.ts'
+import { createPasswords } from '../../../src/accounts/password/password.ts'
+import { createPasswordQueue } from '../../../src/accounts/password/password-queue.ts'
 
 describe('queueing password hashes', () => {
   it('evaluates one and 32 that wait of 64 parallel sign-ins, and refuses the others within 50 ms', async () => {

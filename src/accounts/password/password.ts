@@ -1,5 +1,5 @@
 // Checks and hashes passwords through the queue, at the same cost whether or not there is such an account.
-import type { AccountWithPassword } from './account-store.ts'
+import type { AccountWithPassword } from '../account-store.ts'
 import { hash, needsRehash, unmatchableHash, verify } from './password-hash.ts'
 import type { PasswordQueue } from './password-queue.ts'
 import { isTooLong } from './password-rules.ts'

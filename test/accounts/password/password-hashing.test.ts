@@ -1,7 +1,7 @@
 import * as argon2 from 'argon2'
-import { createPasswords } from '../../src/accounts/password.ts'
-import { hash, needsRehash, unmatchableHash, verify } from '../../src/accounts/password-hash.ts'
-import { createPasswordQueue } from '../../src/accounts/password-queue.ts'
+import { createPasswords } from '../../../src/accounts/password/password.ts'
+import { hash, needsRehash, unmatchableHash, verify } from '../../../src/accounts/password/password-hash.ts'
+import { createPasswordQueue } from '../../../src/accounts/password/password-queue.ts'
 
 const password = 'correct horse battery staple'
 const account = (passwordHash: string | undefined, disabledAt?: Date) => ({ passwordHash, disabledAt })

@@ -1,6 +1,6 @@
 // Slows guessers down per account and address and per address, never per account alone: that would let anybody lock anybody out.
 import { isIPv6 } from 'node:net'
-import type { Sealing } from '../sealing.ts'
+import type { Sealing } from '../../sealing.ts'
 import type { SignInThrottleStore } from './sign-in-throttle-store.ts'
 
 export interface SignInTry {

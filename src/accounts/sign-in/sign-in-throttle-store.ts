@@ -1,5 +1,5 @@
 // Counts tries to sign in under one key or another; a try counts as a failure until it is given back.
-import type { Database } from '../database/database.ts'
+import type { Database } from '../../database/database.ts'
 
 export interface Limit {
   key: Buffer
