@@ -1,7 +1,7 @@
 // Holds README's table of variables to the schema that reads them.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { variables } from '../src/config.ts'
+import { variables } from '../src/config/variables.ts'
 
 const file = join(import.meta.dirname, '../README.md')
 

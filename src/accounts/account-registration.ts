@@ -1,6 +1,6 @@
 // Decides which accounts may be made and how they may change, for the command line, the admin API and sign-up alike.
 import type { Database } from '../database/database.ts'
-import type { Account, AccountChanges, AccountStore } from './account-store.ts'
+import type { Account, AccountChanges, AccountStore, Taken } from './account-store.ts'
 
 export interface Problem {
   field: keyof AccountInput
@@ -28,11 +28,11 @@ type AnyFields = { [Field in keyof AccountInput]?: AccountInput[Field] | undefin
 type Refused = { ok: false; reason?: never; problems: Problem[] }
 export type AccountCreated =
   | { ok: true; account: Account }
-  | { ok: false; reason: 'email_taken' | 'sub_taken' | 'busy' }
+  | { ok: false; reason: Taken | 'sub_taken' | 'busy' }
   | Refused
 export type AccountUpdated =
   | { ok: true; account: Account }
-  | { ok: false; reason: 'not_found' | 'version_conflict' | 'email_taken' | 'last_owner' }
+  | { ok: false; reason: 'not_found' | 'version_conflict' | Taken | 'last_owner' }
   | Refused
 
 export interface AccountRegistrationParts {
@@ -69,7 +69,7 @@ export function createAccountRegistration(parts: AccountRegistrationParts) {
     const holder = changes.email === undefined ? undefined : await store.findByEmail(changes.email.trim())
     if (holder && holder.sub !== sub) return 'email_taken'
     const account = await store.update(sub, asChanges(changes), version)
-    if (account === 'email_taken') throw takenMeanwhile
+    if (account === 'email_taken' || account === 'username_taken') throw takenMeanwhile
     return account
   }
 

@@ -172,7 +172,7 @@ async function changeable(id: string, caller: Caller, { accounts }: AccountsReso
   return account
 }
 
-type Refusal = 'not_found' | 'version_conflict' | 'email_taken' | 'sub_taken' | 'last_owner' | 'busy'
+type Refusal = 'not_found' | 'version_conflict' | 'email_taken' | 'username_taken' | 'sub_taken' | 'last_owner' | 'busy'
 
 function refusal(reason: Refusal): AppError {
   if (reason === 'not_found') return notFound('There is no account with this sub.')
@@ -180,7 +180,7 @@ function refusal(reason: Refusal): AppError {
   if (reason === 'busy') return serviceUnavailable(2, 'The server is busy with passwords. Try again shortly.')
   if (reason === 'last_owner')
     return conflict('last_owner', 'This is the last owner. Make somebody else an owner first.')
-  return conflict(reason, 'There is an account with this e-mail address or sub already.')
+  return conflict(reason, 'There is an account with this e-mail address, username or sub already.')
 }
 
 const invalid = (problems: readonly { field: string; message: string }[]) =>

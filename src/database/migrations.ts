@@ -4,12 +4,18 @@ import * as applications from '../../migrations/20261123000001_applications.ts'
 import * as accounts from '../../migrations/20261123000002_accounts.ts'
 import * as engine from '../../migrations/20261123000003_engine.ts'
 import * as keys from '../../migrations/20261123000004_keys.ts'
+import * as people from '../../migrations/20261125000001_people.ts'
+import * as factors from '../../migrations/20261125000002_factors.ts'
+import * as mail from '../../migrations/20261125000003_mail.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '20261123000001_applications': applications,
   '20261123000002_accounts': accounts,
   '20261123000003_engine': engine,
   '20261123000004_keys': keys,
+  '20261125000001_people': people,
+  '20261125000002_factors': factors,
+  '20261125000003_mail': mail,
 }
 
 export const migrationSource: Knex.MigrationSource<string> = {

@@ -22,12 +22,21 @@ const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 export function createViews({ directory, common, isReloading = false }: Parts): Views {
   const eta = new Eta({ views: directory, cache: !isReloading, escapeFunction: escapeText })
   return {
-    render: (name, data) => eta.render(name, { ...common, clip, webUrl, ...data }),
+    render: (name, data) => eta.render(name, { ...common, clip, webUrl, rich, ...data }),
   }
 }
 
 function escapeText(value: unknown): string {
   return cleaned(value).replace(/[&<>"']/g, (character) => entities[character] ?? '')
+}
+
+// Puts markup into a sentence: `{ link: (words) => '<a href="…">' + words + '</a>' }` is what `<link>words</link>` becomes. The
+// sentence itself is text and is escaped; the markup is the template's own.
+function rich(sentence: string, markup: Record<string, (words: string) => string>): string {
+  return escapeText(sentence).replace(
+    /&lt;(\w+)(?:\/&gt;|&gt;(.*?)&lt;\/\1&gt;)/g,
+    (whole, name: string, words: string | undefined) => markup[name]?.(words ?? '') ?? whole,
+  )
 }
 
 // Cuts to `limit` characters. Templates call it on whatever a stranger may have written.

@@ -8,6 +8,7 @@ export interface FieldProblem {
 
 const reasons = {
   email_taken: { field: 'email', message: 'There is an account with this email address already. Sign in instead.' },
+  username_taken: { field: 'username', message: 'This username is taken. Choose another one.' },
   sub_taken: { field: 'email', message: 'This account exists already.' },
   busy: { field: 'password', message: 'Many people are signing in at the moment. Wait a few seconds, then try again.' },
 }

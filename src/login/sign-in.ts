@@ -1,10 +1,12 @@
 // Checks an e-mail address and a password: counted before it is hashed, and the same answer whatever was wrong.
 import type { Account, AccountStore } from '../accounts/account-store.ts'
 import type { Passwords } from '../accounts/password/password.ts'
+import type { PasswordStore } from '../accounts/password/password-store.ts'
 import type { SignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
 
 export interface SignInParts {
-  accounts: Pick<AccountStore, 'findByEmail' | 'setPassword'>
+  accounts: Pick<AccountStore, 'findByEmail'>
+  passwordStore: Pick<PasswordStore, 'rehash'>
   passwords: Passwords
   throttle: SignInThrottle
 }
@@ -17,7 +19,7 @@ export type SignInResult =
 
 export type SignIn = ReturnType<typeof createSignIn>
 
-export function createSignIn({ accounts, passwords, throttle }: SignInParts) {
+export function createSignIn({ accounts, passwordStore, passwords, throttle }: SignInParts) {
   return async (attempt: { email: string; password: string; address: string }): Promise<SignInResult> => {
     const reservation = await throttle.reserve(attempt)
     if (!reservation.ok) return { ok: false, reason: 'too_many', retryAfter: reservation.retryAfter }
@@ -29,9 +31,9 @@ export function createSignIn({ accounts, passwords, throttle }: SignInParts) {
     }
     if (!checked.ok || !account) return { ok: false, reason: 'wrong' }
     await reservation.succeeded()
-    if (checked.needsRehash) {
+    if (checked.needsRehash && account.passwordHash) {
       const rehashed = await passwords.hash(attempt.password)
-      if (rehashed.ok) await accounts.setPassword(account.sub, rehashed.hash, { replacing: account.passwordHash })
+      if (rehashed.ok) await passwordStore.rehash(account.sub, rehashed.hash, account.passwordHash)
     }
     return { ok: true, account }
   }

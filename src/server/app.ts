@@ -12,6 +12,7 @@ import { createInputCheck } from '../http/input-check.ts'
 import { createPageHeaders } from '../http/page-headers.ts'
 import { createRequestLimits } from '../http/request-limits.ts'
 import { createRequestLog } from '../http/request-log.ts'
+import { createLanguageChoice } from '../language/language-choice.ts'
 import { createConsentPage } from '../login/consent-page.ts'
 import { createFirstAdministrator, type FirstAdministrator } from '../login/first-administrator-routes.ts'
 import { homeRoutes } from '../login/home-routes.ts'
@@ -41,6 +42,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
 
   app.use(createRequestLog({ log }))
   app.use(createPageHeaders({ issuer: config.issuer }))
+  app.use(createLanguageChoice({ translations: node.translations }))
   app.use(createErrorRenderer({ views: node.views, log, isDevelopment }))
   app.use(
     createForwarding({ issuer: config.issuer, trustedProxies: config.http.trustedProxies, exemptPaths: isExempt }),
@@ -125,6 +127,7 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
     consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
     signIn: createSignIn({
       accounts,
+      passwordStore: stores.passwordStore,
       passwords,
       throttle: createSignInThrottle({ store: stores.throttleStore, sealing }),
     }),

@@ -14,6 +14,7 @@ import { createViews } from '../http/views.ts'
 import { createDeploymentCheck } from '../keys/deployment-check.ts'
 import { createKeyRing, type KeySet } from '../keys/key-ring.ts'
 import { createKeyWatcher } from '../keys/key-watcher.ts'
+import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
@@ -34,6 +35,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
+  const translations = createTranslations({ directory: join(config.root, 'views/locales') })
   const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
   const common = { productName, assetUrl: assets.assetUrl }
   const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
@@ -55,6 +57,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     ...keys,
     assets,
     views,
+    translations,
     passwords,
     refusals,
     engine,

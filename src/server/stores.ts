@@ -1,6 +1,7 @@
 // The database and everything that is kept in it, with the caches that its notifications keep true.
 import { createAccountStore } from '../accounts/account-store.ts'
 import { createOneTimeLinkStore } from '../accounts/one-time-link-store.ts'
+import { createPasswordStore } from '../accounts/password/password-store.ts'
 import { createSignInThrottleStore } from '../accounts/sign-in/sign-in-throttle-store.ts'
 import { createApiCache } from '../apis/api-cache.ts'
 import { createApiStore } from '../apis/api-store.ts'
@@ -69,6 +70,7 @@ function createCached(database: Database, databaseUrl: string) {
 function createUncached(database: Database, sealing: Sealing) {
   return {
     accounts: createAccountStore({ database }),
+    passwordStore: createPasswordStore({ database }),
     links: createOneTimeLinkStore({ database, sealing }),
     throttleStore: createSignInThrottleStore({ database }),
     signingKeys: createSigningKeyStore({ database }),

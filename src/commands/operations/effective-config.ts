@@ -1,5 +1,7 @@
 // The configuration as it is in effect, by the names of its variables, with everything secret masked.
-import type { Config, variables } from '../../config.ts'
+
+import type { variables } from '../../config/variables.ts'
+import type { Config } from '../../config.ts'
 
 type Value = string | number | boolean | string[] | null
 export type EffectiveConfig = Record<keyof typeof variables, Value>

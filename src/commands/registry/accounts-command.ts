@@ -142,6 +142,7 @@ function refusal(created: AccountCreated & { ok: false }, email: string): Comman
   if (!created.reason) return refuseProblems(created.problems)
   const messages = {
     email_taken: `There is an account with the e-mail address ${email} already.`,
+    username_taken: 'There is an account with this username already.',
     sub_taken: 'There is an account with this sub already.',
     busy: 'Too many passwords are being hashed at once. Try again.',
   }

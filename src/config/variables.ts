@@ -1,0 +1,109 @@
+// Declares every environment variable: its form, its default, and what README says of it.
+import { z } from 'zod'
+
+const seconds = (initial: number) => z.coerce.number().int().positive().default(initial)
+const port = z.coerce.number().int().min(0).max(65535)
+const flag = z.enum(['true', 'false', '1', '0', 'on', 'off']).transform((value) => ['true', '1', 'on'].includes(value))
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter(Boolean),
+)
+const sealingKey = z.string().refine((value) => /^[\w-]{43}=?$/.test(value), {
+  message: 'must be 32 random bytes in base64url; make one with `npx gatehouse secret generate`',
+})
+
+const processVariables = {
+  NODE_ENV: z.string().default('development').describe('`production` refuses every development default'),
+  PORT: port.default(3000).describe('port of the server'),
+  HOST: z.string().optional().describe('address to listen on; 127.0.0.1 in development, 0.0.0.0 in production'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('lowest level that is logged'),
+}
+
+const deploymentVariables = {
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+    .optional()
+    .describe('PostgreSQL; without it development starts an embedded one'),
+  GATEHOUSE_ISSUER: z
+    .string()
+    .optional()
+    .describe('the issuer, an origin such as https://login.example.com; http://localhost:PORT in development'),
+  GATEHOUSE_SEALING_KEY: sealingKey
+    .optional()
+    .describe('seals private keys at rest, 32 random bytes in base64url; all other keys derive from it'),
+  GATEHOUSE_SEALING_KEYS_OLD: list
+    .pipe(z.array(sealingKey))
+    .default([])
+    .describe('earlier sealing keys, comma separated, while one is being rotated'),
+  GATEHOUSE_COOKIE_KEYS: list
+    .pipe(z.array(z.string().min(32, 'each key needs at least 32 characters')))
+    .optional()
+    .describe('keys that sign cookies, newest first, comma separated'),
+  GATEHOUSE_TRUSTED_PROXIES: list.default([]).describe('CIDRs whose X-Forwarded-* headers are believed'),
+  GATEHOUSE_WORKERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('processes; one per core in production, 1 in development'),
+  GATEHOUSE_DATA_DIR: z
+    .string()
+    .default('.data')
+    .describe('folder of the embedded database and the development client'),
+  GATEHOUSE_INSECURE_HTTP: flag
+    .default(false)
+    .describe('lets a production start use an http issuer (trials, TLS ended elsewhere)'),
+  GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL: z.email().optional().describe('first administrator, made at the first start only'),
+  GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD: z
+    .string()
+    .min(15, 'needs at least 15 characters')
+    .optional()
+    .describe('password of the first administrator'),
+  GATEHOUSE_DATABASE_POOL: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(10)
+    .describe('connections to the database for each process'),
+  GATEHOUSE_PREPARED_STATEMENTS: flag.default(true).describe('`false` behind a pgbouncer that does not know them'),
+  GATEHOUSE_AUTHORIZE_LIMIT: z.coerce
+    .number()
+    .int()
+    .positive()
+    .default(1200)
+    .describe('authorization requests a minute from one address without a session'),
+}
+
+const signInVariables = {
+  GATEHOUSE_SIGN_UP: flag.default(true).describe('whether people may create an account themselves'),
+  GATEHOUSE_REGISTRATION: z
+    .enum(['off', 'token'])
+    .default('off')
+    .describe('dynamic client registration: `off`, or `token` for an initial access token (RFC 7591)'),
+  GATEHOUSE_SESSION_IDLE: seconds(12 * 3600).describe('seconds after which an unused session ends'),
+  GATEHOUSE_SESSION_ABSOLUTE: seconds(14 * 86_400).describe('seconds after which every session ends'),
+}
+
+const passwordVariables = {}
+
+const mailVariables = {}
+
+const brandingVariables = {}
+
+/** Every variable by its full name. README's table is held to this object by a test. */
+export const variables = {
+  ...processVariables,
+  ...deploymentVariables,
+  ...signInVariables,
+  ...passwordVariables,
+  ...mailVariables,
+  ...brandingVariables,
+} as const

@@ -1,0 +1,87 @@
+// Holds every sentence that a person reads in the languages of views/locales/ (a folder each), and chooses the language for a reader.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInstance, type i18n } from 'i18next'
+
+export type Values = Record<string, string | number>
+
+/** A sentence that is yet to be said: the domain decides which, the page or the command in which language. */
+export interface Sentence {
+  key: string
+  values?: Values
+}
+
+export interface Translator {
+  /** A BCP 47 tag, for `lang`. */
+  locale: string
+  direction: 'ltr' | 'rtl'
+  t(key: string, values?: Values): string
+  say(sentence: Sentence): string
+}
+
+export interface Translations {
+  locales: readonly string[]
+  /** The first wish that is on offer, as it is or in its main language (`de-AT` is answered in `de`); else English. */
+  choose(wishes: readonly string[]): Translator
+  /** For operators: the command line, the admin API and the log. */
+  english: Translator
+}
+
+const rightToLeft = new Set(['ar'])
+
+export function createTranslations({ directory }: { directory: string }): Translations {
+  const locales = readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? [entry.name] : [],
+  )
+  const resources = Object.fromEntries(
+    locales.map((locale) => [locale, { translation: textsIn(join(directory, locale)) }]),
+  )
+  const texts = createInstance()
+  void texts.init({
+    resources,
+    initAsync: false,
+    fallbackLng: 'en',
+    // Keys are whole: `sign-in.title`. Pages escape what they show.
+    keySeparator: false,
+    nsSeparator: false,
+    interpolation: { escapeValue: false },
+    returnNull: false,
+  })
+  const translators = new Map(locales.map((locale) => [locale, createTranslator(texts, locale)]))
+  const english = translators.get('en')
+  if (!english) throw new TypeError(`${directory} holds no texts in English.`)
+  const find = (wish: string) => {
+    const tag = wish.toLowerCase()
+    return translators.get(tag) ?? translators.get(tag.split('-')[0] ?? '')
+  }
+  return {
+    locales,
+    english,
+    choose: (wishes) => {
+      for (const wish of wishes) {
+        const found = find(wish)
+        if (found) return found
+      }
+      return english
+    },
+  }
+}
+
+/** One file for each kind of page. */
+function textsIn(directory: string): Record<string, string> {
+  const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
+  return Object.assign({}, ...files.map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8'))))
+}
+
+function createTranslator(texts: i18n, locale: string): Translator {
+  const t = (key: string, values: Values = {}): string => {
+    if (!texts.exists(key, { lng: locale, ...values })) throw new Error(`There is no text for the key ${key}.`)
+    return texts.t(key, { lng: locale, ...values })
+  }
+  return {
+    locale,
+    direction: rightToLeft.has(locale) ? 'rtl' : 'ltr',
+    t,
+    say: ({ key, values }) => t(key, values),
+  }
+}
