@@ -2,7 +2,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { readJson } from '../http/form-body.ts'
-import { rawBody } from '../http/request-body.ts'
+import { rawBody } from '../http/request/request-body.ts'
 import type { Caller, Guard } from './guard.ts'
 import { etag } from './preconditions.ts'
 import { parsed } from './validation.ts'

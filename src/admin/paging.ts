@@ -1,6 +1,6 @@
 // Pages through a list by the last id seen, so that what is added or removed meanwhile neither repeats nor hides an entry.
 import { badRequest } from '../http/errors.ts'
-import { decodeUtf8, isStorable } from '../http/storable-text.ts'
+import { decodeUtf8, isStorable } from '../http/request/storable-text.ts'
 
 export interface PageQuery {
   limit: number

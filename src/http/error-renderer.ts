@@ -2,7 +2,9 @@
 import { STATUS_CODES } from 'node:http'
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
+import { errorText } from './error-text.ts'
 import { AppError, methodNotAllowed, notFound } from './errors.ts'
+import { readerOf, renderPage } from './show-page.ts'
 import type { Views } from './views.ts'
 
 interface Parts {
@@ -10,17 +12,6 @@ interface Parts {
   log: Pick<Logger, 'warn' | 'error'>
   /** Adds an error's `detail` (cause and fix) to what the caller sees. A bug's text is never shown. */
   isDevelopment: boolean
-}
-
-const titles: Record<number, string> = {
-  400: 'This request cannot be understood',
-  401: 'Please sign in',
-  403: 'Not allowed',
-  404: 'Page not found',
-  421: 'Wrong address',
-  429: 'Too many requests',
-  500: 'Something went wrong',
-  503: 'Temporarily unavailable',
 }
 
 const bugText =
@@ -54,16 +45,19 @@ export function createErrorRenderer({ views, log, isDevelopment }: Parts): Middl
     }
   }
 
-  function page(ctx: Context, { status, message, code, detail }: AppError): string {
-    const title = titles[status] ?? STATUS_CODES[status] ?? 'Error'
-    const data = { title, message, code, requestId: String(ctx.state.requestId ?? '') }
+  function page(ctx: Context, refusal: AppError): string {
+    const { status, message, code, detail } = refusal
+    const requestId = String(ctx.state.requestId ?? '')
     try {
-      return views.render('error', isDevelopment && detail ? { ...data, detail } : data)
+      const text = errorText(readerOf(ctx), refusal)
+      // One code for many faults: what exactly is wrong is told beside it, in English.
+      const technical = code === 'invalid_request' && !text.isEnglish ? message : undefined
+      const data = { ...text, code, requestId, technical, ...(isDevelopment && detail ? { detail } : undefined) }
+      return renderPage(ctx, views, 'error', data)
     } catch (error) {
-      log.error({ requestId: data.requestId, error: described(error) }, 'the error page could not be rendered')
-      const [safeTitle, ...lines] = [title, message, `Error code: ${code}`, `Request id: ${data.requestId}`].map(
-        escaped,
-      )
+      log.error({ requestId, error: described(error) }, 'the error page could not be rendered')
+      const title = STATUS_CODES[status] ?? 'Error'
+      const [safeTitle, ...lines] = [title, message, `Error code: ${code}`, `Request id: ${requestId}`].map(escaped)
       return `<!doctype html><html lang="en"><title>${safeTitle}</title><h1>${safeTitle}</h1><p>${lines.join('</p><p>')}</p></html>`
     }
   }
@@ -125,11 +119,12 @@ function refusalOf(error: unknown): AppError {
   const retryAfter = typeof error.retryAfter === 'number' ? error.retryAfter : defaultRetryAfter(status)
   const options = retryAfter === undefined ? {} : { retryAfter }
   if (error instanceof AppError) {
-    const { headers, extensions, detail } = error
+    const { headers, extensions, detail, sentence } = error
     return new AppError(error.code, status, error.message, {
       ...options,
       headers,
       extensions,
+      sentence,
       ...(detail && { detail }),
     })
   }

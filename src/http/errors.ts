@@ -8,6 +8,8 @@ export interface ErrorDetail {
 }
 
 export interface ErrorOptions {
+  /** The text of views/locales/ for people, where there is a better one than that of the code. The message is for programs. */
+  sentence?: ErrorSentence | undefined
   /** Seconds, sent as Retry-After. */
   retryAfter?: number
   /** Headers that the answer needs, such as Allow or WWW-Authenticate. */
@@ -18,10 +20,16 @@ export interface ErrorOptions {
   cause?: unknown
 }
 
+export interface ErrorSentence {
+  key: string
+  values?: Record<string, string | number>
+}
+
 export class AppError extends Error {
   readonly code: string
   readonly status: number
   readonly expose = true
+  readonly sentence: ErrorSentence | undefined
   readonly retryAfter: number | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly detail: ErrorDetail | undefined
@@ -32,6 +40,7 @@ export class AppError extends Error {
     this.name = 'AppError'
     this.code = code
     this.status = status
+    this.sentence = options.sentence
     this.retryAfter = options.retryAfter
     this.headers = options.headers ?? {}
     this.detail = options.detail
@@ -88,7 +97,14 @@ export function preconditionRequired(message: string, options?: ErrorOptions): A
 
 export function tooManyRequests(retryAfterSeconds: number, message?: string): AppError {
   const text = message ?? `Too many requests from this address. Wait ${retryAfterSeconds} s, then try again.`
-  return new AppError('too_many_requests', 429, text, { retryAfter: retryAfterSeconds })
+  const sentence = message === undefined ? waitSentence(retryAfterSeconds) : undefined
+  return new AppError('too_many_requests', 429, text, { retryAfter: retryAfterSeconds, sentence })
+}
+
+function waitSentence(seconds: number): ErrorSentence {
+  return seconds < 90
+    ? { key: 'errors.too_many_requests.seconds', values: { count: seconds } }
+    : { key: 'errors.too_many_requests.minutes', values: { count: Math.ceil(seconds / 60) } }
 }
 
 export function serviceUnavailable(retryAfterSeconds: number, message: string, options?: ErrorOptions): AppError {

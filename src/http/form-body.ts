@@ -1,8 +1,8 @@
 // Gives our own routes the fields of a form or the value of a JSON document.
 import type { Context } from 'koa'
 import { badRequest, unsupportedMediaType } from './errors.ts'
-import { rawBody } from './request-body.ts'
-import { parseJson } from './storable-text.ts'
+import { rawBody } from './request/request-body.ts'
+import { parseJson } from './request/storable-text.ts'
 
 type Request = Pick<Context, 'state' | 'is'>
 

@@ -9,8 +9,17 @@ interface Parts {
   isReloading?: boolean
 }
 
+/** Whom a page speaks to: as much of a chosen language as a page needs. */
+export interface Reader {
+  /** A BCP 47 tag, for `lang`. */
+  locale: string
+  direction: 'ltr' | 'rtl'
+  t: (key: string, values?: Record<string, string | number>) => string
+  has: (key: string) => boolean
+}
+
 export interface Views {
-  render: (name: string, data: Record<string, unknown>) => string
+  render: (name: string, data: Record<string, unknown>, reader: Reader) => string
 }
 
 // Control characters are invalid in HTML; bidirectional overrides let `gro.knab` read as `bank.org` (Unicode TR 36, 2.10).
@@ -22,7 +31,8 @@ const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 export function createViews({ directory, common, isReloading = false }: Parts): Views {
   const eta = new Eta({ views: directory, cache: !isReloading, escapeFunction: escapeText })
   return {
-    render: (name, data) => eta.render(name, { ...common, clip, webUrl, rich, ...data }),
+    render: (name, data, { locale, direction, t }) =>
+      eta.render(name, { ...common, clip, webUrl, rich, ...data, locale, direction, t }),
   }
 }
 
@@ -31,11 +41,13 @@ function escapeText(value: unknown): string {
 }
 
 // Puts markup into a sentence: `{ link: (words) => '<a href="…">' + words + '</a>' }` is what `<link>words</link>` becomes. The
-// sentence itself is text and is escaped; the markup is the template's own.
+// sentence itself is text and is escaped; the markup is the template's own. What a stranger wrote comes in as markup (`<client/>`,
+// an escaping partial), never as a value: a value that holds a tag would be taken for one.
 function rich(sentence: string, markup: Record<string, (words: string) => string>): string {
   return escapeText(sentence).replace(
     /&lt;(\w+)(?:\/&gt;|&gt;(.*?)&lt;\/\1&gt;)/g,
-    (whole, name: string, words: string | undefined) => markup[name]?.(words ?? '') ?? whole,
+    // A partial ends with a line break, which has no place before a full stop.
+    (whole, name: string, words: string | undefined) => markup[name]?.(words ?? '').trim() ?? whole,
   )
 }
 

@@ -1,18 +1,28 @@
-// Chooses the language of an answer: `ui_locales` of the request (OpenID Connect Core section 3.1.2.1), then the browser's wishes.
+// Chooses the language of an answer: `ui_locales` of the request, then what was chosen in this browser, then the browser's own wishes.
 import type { Context, Middleware } from 'koa'
 import type { Translations, Translator } from './translations.ts'
+
+export const languageCookie = 'gatehouse-language'
 
 /** Sets `ctx.state.language`; whoever knows better, such as an interaction with stored parameters, chooses again. */
 export function createLanguageChoice({ translations }: { translations: Translations }): Middleware {
   return (ctx, next) => {
-    ctx.state.language = chosenLanguage(ctx, translations, ctx.query.ui_locales)
+    chooseLanguage(ctx, translations, uiLocalesIn(ctx.originalUrl))
     return next()
   }
 }
 
-export function chosenLanguage(ctx: Context, translations: Translations, uiLocales: unknown): Translator {
-  const asked = typeof uiLocales === 'string' ? uiLocales.slice(0, 200).split(' ').filter(Boolean) : []
-  return translations.choose([...asked, ...ctx.acceptsLanguages().filter((tag) => tag !== '*')])
+/** By the `ui_locales` that an application has sent (OpenID Connect Core section 3.1.2.1). */
+export function chooseLanguage(ctx: Context, translations: Translations, uiLocales: unknown): void {
+  const asked = translations.find(tagsIn(uiLocales))
+  const own = ownChoice(ctx)
+  const chosen = translations.find(own.language ? [own.language] : [])
+  // Somebody who was shown the application's language and took another one is not asked again.
+  const isOverruled = chosen !== undefined && asked !== undefined && own.insteadOf === asked.locale
+  ctx.state.askedLanguage = asked?.locale
+  ctx.state.language = isOverruled
+    ? chosen
+    : (asked ?? chosen ?? translations.choose(ctx.acceptsLanguages().filter((tag) => tag !== '*')))
 }
 
 /** Of the request under way. */
@@ -21,3 +31,19 @@ export function languageOf(ctx: Context): Translator {
   if (!language) throw new TypeError('The language choice must be mounted before a page is shown.')
   return language
 }
+
+/** What the cookie says after somebody chose: the language, and the one of `ui_locales` that it was chosen instead of. */
+export const rememberedChoice = (language: string, insteadOf: string | undefined): string =>
+  insteadOf ? `${language}.${insteadOf}` : language
+
+function ownChoice(ctx: Context): { language?: string | undefined; insteadOf?: string | undefined } {
+  const [language, insteadOf] = (ctx.cookies.get(languageCookie, { signed: false }) ?? '').split('.')
+  return { language, insteadOf }
+}
+
+/** Read from the bytes: this stands before the input check, and `ctx.query` throws at an address that is none. */
+const uiLocalesIn = (url: string): string | undefined =>
+  new URLSearchParams(/\?(.*)/s.exec(url)?.[1]).get('ui_locales') ?? undefined
+
+const tagsIn = (uiLocales: unknown): string[] =>
+  typeof uiLocales === 'string' ? uiLocales.slice(0, 200).split(' ').filter(Boolean) : []

@@ -16,18 +16,26 @@ export interface Translator {
   locale: string
   direction: 'ltr' | 'rtl'
   t(key: string, values?: Values): string
+  has(key: string): boolean
   say(sentence: Sentence): string
 }
 
 export interface Translations {
   locales: readonly string[]
-  /** The first wish that is on offer, as it is or in its main language (`de-AT` is answered in `de`); else English. */
+  /** The same with the name that each gives itself: what a reader chooses from. */
+  languages: readonly { locale: string; name: string }[]
+  /** The first wish that is on offer, as it is or in a wider language: `de-AT` is answered in `de` (RFC 4647 section 3.4). */
+  find(wishes: readonly string[]): Translator | undefined
+  /** The same, and English where none is on offer. */
   choose(wishes: readonly string[]): Translator
   /** For operators: the command line, the admin API and the log. */
   english: Translator
 }
 
-const rightToLeft = new Set(['ar'])
+const rightToLeft = new Set(['ar', 'fa', 'he', 'ur'])
+
+/** Longer tags are nobody's language (RFC 5646 section 4.4.1). */
+const longestTag = 35
 
 export function createTranslations({ directory }: { directory: string }): Translations {
   const locales = readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
@@ -47,23 +55,25 @@ export function createTranslations({ directory }: { directory: string }): Transl
     interpolation: { escapeValue: false },
     returnNull: false,
   })
-  const translators = new Map(locales.map((locale) => [locale, createTranslator(texts, locale)]))
+  const translators = new Map(locales.map((locale) => [locale.toLowerCase(), createTranslator(texts, locale)]))
   const english = translators.get('en')
   if (!english) throw new TypeError(`${directory} holds no texts in English.`)
-  const find = (wish: string) => {
-    const tag = wish.toLowerCase()
-    return translators.get(tag) ?? translators.get(tag.split('-')[0] ?? '')
+  const find = (wishes: readonly string[]) => {
+    for (const wish of wishes) {
+      const parts = wish.slice(0, longestTag).toLowerCase().split('-')
+      for (let length = parts.length; length > 0; length -= 1) {
+        const found = translators.get(parts.slice(0, length).join('-'))
+        if (found) return found
+      }
+    }
+    return undefined
   }
   return {
     locales,
+    languages: [...translators.values()].map(({ locale, t }) => ({ locale, name: t('common.language-name') })),
     english,
-    choose: (wishes) => {
-      for (const wish of wishes) {
-        const found = find(wish)
-        if (found) return found
-      }
-      return english
-    },
+    find,
+    choose: (wishes) => find(wishes) ?? english,
   }
 }
 
@@ -75,13 +85,15 @@ function textsIn(directory: string): Record<string, string> {
 
 function createTranslator(texts: i18n, locale: string): Translator {
   const t = (key: string, values: Values = {}): string => {
-    if (!texts.exists(key, { lng: locale, ...values })) throw new Error(`There is no text for the key ${key}.`)
-    return texts.t(key, { lng: locale, ...values })
+    if (!texts.exists(key, { ...values, lng: locale })) throw new Error(`There is no text for the key ${key}.`)
+    return texts.t(key, { ...values, lng: locale })
   }
   return {
     locale,
-    direction: rightToLeft.has(locale) ? 'rtl' : 'ltr',
+    direction: rightToLeft.has(locale.split('-')[0] ?? '') ? 'rtl' : 'ltr',
     t,
+    // A count finds plural forms, and does no harm to a text that has none.
+    has: (key) => texts.exists(key, { lng: locale, count: 1 }),
     say: ({ key, values }) => t(key, values),
   }
 }

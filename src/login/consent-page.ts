@@ -5,7 +5,7 @@ import type { Api } from '../apis/api-store.ts'
 import type { Client } from '../clients/client-store.ts'
 import { badRequest } from '../http/errors.ts'
 import type { Engine } from '../oidc/engine.ts'
-import { openidScopes, scopeDescriptions } from '../oidc/policy/claims.ts'
+import { openidScopes } from '../oidc/policy/claims.ts'
 import { addMissing } from '../oidc/policy/grant-policy.ts'
 import type { Consent, ConsentStore } from '../oidc/storage/consent-store.ts'
 import { type Interaction, publisherHost } from './interaction.ts'
@@ -52,10 +52,10 @@ export function createConsentPage({ engine, accounts, consents, findApi }: Conse
         policyUri: client.metadata.policy_uri,
         tosUri: client.metadata.tos_uri,
         accountEmail: account?.email,
-        offline: scopes.includes('offline_access'),
+        // The last one: access that goes on is the heaviest.
         scopes: scopes
-          .filter((scope) => scope !== 'offline_access')
-          .map((scope) => ({ name: scope, description: scopeDescriptions[scope] ?? scope })),
+          .toSorted((left, right) => Number(left === 'offline_access') - Number(right === 'offline_access'))
+          .map((scope) => ({ name: scope, key: `consent.scope.${scope}` })),
         apis: await describeApis(resources),
       }
     },

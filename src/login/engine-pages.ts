@@ -3,12 +3,16 @@ import type { Context } from 'koa'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Client } from '../clients/client-store.ts'
+import { errorText } from '../http/error-text.ts'
+import { readerOf, showPage } from '../http/show-page.ts'
 import type { Views } from '../http/views.ts'
+import { chooseLanguage } from '../language/language-choice.ts'
+import type { Translations } from '../language/translations.ts'
 import { explainRefusal } from './refusal-explanation.ts'
-import { showPage } from './show-page.ts'
 
 export interface EnginePagesParts {
   views: Views
+  translations: Translations
   accounts: Pick<AccountStore, 'find'>
   findClient(clientId: string): Promise<Client | undefined>
   isDevelopment: boolean
@@ -20,9 +24,13 @@ const formOf = (html: string) => ({
   xsrf: /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? '',
 })
 
-export function createEnginePages({ views, accounts, findClient, isDevelopment }: EnginePagesParts) {
+export function createEnginePages({ views, translations, accounts, findClient, isDevelopment }: EnginePagesParts) {
+  const speak = (ctx: KoaContextWithOIDC) => {
+    chooseLanguage(ctx as unknown as Context, translations, uiLocalesOf(ctx))
+    return ctx as unknown as Context
+  }
   const show = (ctx: KoaContextWithOIDC, name: string, data: Record<string, unknown>) =>
-    showPage(ctx as unknown as Context, views, name, data)
+    showPage(speak(ctx), views, name, data)
 
   return {
     logoutSource: async (ctx: KoaContextWithOIDC, form: string) => {
@@ -37,14 +45,13 @@ export function createEnginePages({ views, accounts, findClient, isDevelopment }
       form: string,
       _: ErrorOut | undefined,
       error: (Error & { userCode?: string }) | undefined,
-    ) => {
-      const isOver = error !== undefined && error.name !== 'NoCodeError'
+    ) =>
       show(ctx, 'device-code-input', {
         ...formOf(form),
         userCode: error?.userCode,
-        ...(isOver ? { error: 'This code is not right, or it has expired. Look at your device again.' } : undefined),
-      })
-    },
+        isCancelled: error?.name === 'AbortedError',
+        isWrong: error !== undefined && !['AbortedError', 'NoCodeError'].includes(error.name),
+      }),
     userCodeConfirmSource: async (
       ctx: KoaContextWithOIDC,
       form: string,
@@ -55,18 +62,36 @@ export function createEnginePages({ views, accounts, findClient, isDevelopment }
     successSource: async (ctx: KoaContextWithOIDC) =>
       show(ctx, 'device-code-done', { clientName: ctx.oidc.client?.clientName }),
     renderError: async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error) => {
-      const requestId = (ctx as unknown as Context).state.requestId
+      const { state, status } = speak(ctx)
       const clientId = ctx.oidc?.params?.client_id
       const client = typeof clientId === 'string' ? await findClient(clientId).catch(() => undefined) : undefined
+      const description = out.error_description ?? out.error
+      const refusal = { code: codeOf(error, out, status), status, message: description, sentence: undefined }
+      const text = errorText(readerOf(ctx as unknown as Context), refusal)
       show(ctx, 'error', {
-        title: ctx.status >= 500 ? 'This did not work' : 'This request was refused',
-        message: isDevelopment || ctx.status < 500 ? (out.error_description ?? out.error) : 'Try again in a moment.',
+        ...text,
         code: out.error,
-        requestId,
+        requestId: state.requestId,
+        // For whoever builds the application; a fault of the server's own is nobody's business.
+        technical: text.isEnglish || (status >= 500 && !isDevelopment) ? undefined : out.error_description,
         ...(isDevelopment
           ? { detail: explainRefusal({ params: { ...ctx.oidc?.params }, client, error: out, cause: error }) }
           : undefined),
       })
     },
   }
+}
+
+/** Of the request; of the device that asks; or of the page on which somebody pressed the button that led here. */
+function uiLocalesOf(ctx: KoaContextWithOIDC): unknown {
+  const device = ctx.oidc?.entities?.DeviceCode as { params?: Record<string, unknown> } | undefined
+  const { query, headers } = ctx as unknown as Context
+  const previous = URL.parse(headers.referer ?? '')?.searchParams
+  return ctx.oidc?.params?.ui_locales ?? device?.params?.ui_locales ?? query.ui_locales ?? previous?.get('ui_locales')
+}
+
+/** The engine has one code for several things that a person would want told apart. */
+function codeOf({ name }: Error, { error }: ErrorOut, status: number): string {
+  if (name === 'SessionNotFound') return 'sign_in_expired'
+  return status === 404 ? 'not_found' : error
 }

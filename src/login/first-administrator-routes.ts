@@ -5,9 +5,9 @@ import type { AccountCreated, AccountRegistration } from '../accounts/account-re
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Database } from '../database/database.ts'
 import { readForm } from '../http/form-body.ts'
+import { showPage } from '../http/show-page.ts'
 import type { Views } from '../http/views.ts'
 import { registrationProblems } from './registration-problems.ts'
-import { showPage } from './show-page.ts'
 
 export interface FirstAdministratorParts {
   issuer: string
@@ -69,7 +69,7 @@ function firstAdministratorRoutes(
   const router = new Router()
   const expired = (ctx: Context) => {
     ctx.status = 410
-    showPage(ctx, views, 'link-expired', { what: 'The link for the first administrator' })
+    showPage(ctx, views, 'link-expired', {})
   }
   const form = (ctx: Context, more: Record<string, unknown>) =>
     showPage(ctx, views, 'first-administrator', { action: ctx.path, minimumLength, ...more })

@@ -4,6 +4,8 @@ import type { InteractionResults, Provider } from 'oidc-provider'
 import type { Client, ClientMetadata } from '../clients/client-store.ts'
 import type { Database } from '../database/database.ts'
 import { badRequest } from '../http/errors.ts'
+import { chooseLanguage } from '../language/language-choice.ts'
+import type { Translations } from '../language/translations.ts'
 import type { Engine } from '../oidc/engine.ts'
 import { nextStep, type Step } from './next-step.ts'
 
@@ -24,15 +26,18 @@ export interface InteractionParts {
   engine: Engine
   database: Database
   findClient(clientId: string): Promise<Client | undefined>
+  translations: Translations
 }
 
 export type Interactions = ReturnType<typeof createInteractions>
 
-export function createInteractions({ engine, database, findClient }: InteractionParts) {
+export function createInteractions({ engine, database, findClient, translations }: InteractionParts) {
   return {
     /** Refuses a link that is not this browser's, or that is over; `step` is the one that the caller serves. */
     load: async (ctx: Context, step?: Step): Promise<Interaction> => {
       const found = await find(ctx, engine.provider())
+      chooseLanguage(ctx, translations, found.params.ui_locales)
+      ctx.state.pageAddress = `/interaction/${found.uid}`
       const client = await findClient(String(found.params.client_id))
       if (!client || client.disabledAt)
         throw badRequest('unknown_client', 'The application that you came from is no longer registered here.')

@@ -34,6 +34,7 @@ export interface EngineParts
   clients: AdapterParts['clients'] & { cache: ClientCache }
   consents: ConsentStore
   cookieKeys: string[]
+  locales: PolicyParts['locales']
   pages: PolicyParts['pages']
   /** Makes the key that is missing; the engine that is built with it serves the next request. */
   ensureAlgorithm(alg: Api['signingAlg']): Promise<void>

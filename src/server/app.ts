@@ -3,13 +3,13 @@ import Koa, { type Context, type Middleware } from 'koa'
 import { createSignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
 import { adminApi } from '../admin/admin-api.ts'
 import { adminAudience } from '../apis/admin-api-registration.ts'
-import { createForwarding } from '../http/client-address.ts'
 import { createCrossSiteGuard } from '../http/csrf.ts'
 import { createErrorRenderer } from '../http/error-renderer.ts'
 import { notFound, serviceUnavailable } from '../http/errors.ts'
 import { healthRoutes } from '../http/health-routes.ts'
-import { createInputCheck } from '../http/input-check.ts'
 import { createPageHeaders } from '../http/page-headers.ts'
+import { createForwarding } from '../http/request/client-address.ts'
+import { createInputCheck } from '../http/request/input-check.ts'
 import { createRequestLimits } from '../http/request-limits.ts'
 import { createRequestLog } from '../http/request-log.ts'
 import { createLanguageChoice } from '../language/language-choice.ts'
@@ -17,6 +17,7 @@ import { createConsentPage } from '../login/consent-page.ts'
 import { createFirstAdministrator, type FirstAdministrator } from '../login/first-administrator-routes.ts'
 import { homeRoutes } from '../login/home-routes.ts'
 import { createInteractions } from '../login/interaction.ts'
+import { languageRoutes } from '../login/language-routes.ts'
 import { loginRoutes } from '../login/login-routes.ts'
 import { createSignIn } from '../login/sign-in.ts'
 import { createSignUp } from '../login/sign-up.ts'
@@ -28,7 +29,7 @@ import { createSecretGuessingLimit } from './secret-guessing.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
 
-const formPaths = ['/interaction/', '/setup/']
+const formPaths = ['/interaction/', '/setup/', '/language']
 const clientAuthenticated = new Set(['/token', '/introspect', '/revoke', '/par', '/device_authorization'])
 /** Answered under any host: probes and proxies call by address. */
 const isExempt = (path: string) => path === '/healthz' || path === '/readyz' || path.startsWith('/gateway/')
@@ -54,6 +55,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(onceStarted(node))
   for (const limit of limits(parts, stores)) app.use(limit)
   app.use(only(formPaths, createCrossSiteGuard({ issuer: config.issuer })))
+  app.use(languageRoutes({ issuer: config.issuer, translations: node.translations }).routes())
   app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
   app.use(login(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
@@ -123,7 +125,12 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
   return loginRoutes({
     views,
     canSignUp: config.login.canSignUp,
-    interactions: createInteractions({ engine, database, findClient: clientCache.find }),
+    interactions: createInteractions({
+      engine,
+      database,
+      findClient: clientCache.find,
+      translations: node.translations,
+    }),
     consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
     signIn: createSignIn({
       accounts,

@@ -37,7 +37,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const isDevelopment = !config.production
   const translations = createTranslations({ directory: join(config.root, 'views/locales') })
   const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
-  const common = { productName, assetUrl: assets.assetUrl }
+  const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
   const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
   const passwords = createPasswords({ queue: createPasswordQueue({}) })
   const refusals = createRefusalLog({ log, isDevelopment })
@@ -47,7 +47,14 @@ export function createNode(parts: ServerParts, stores: Stores) {
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
     cookieKeys: cookieKeys(config, stores),
-    pages: createEnginePages({ views, accounts: stores.accounts, findClient: stores.clientCache.find, isDevelopment }),
+    locales: translations.locales,
+    pages: createEnginePages({
+      views,
+      translations,
+      accounts: stores.accounts,
+      findClient: stores.clientCache.find,
+      isDevelopment,
+    }),
     ensureAlgorithm: (alg) => keys.ensureAlgorithm(alg),
     now: () => new Date(),
     onBuild: refusals.observe,

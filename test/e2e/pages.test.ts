@@ -1,16 +1,20 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import Koa from 'koa'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import { createAssets } from '../../src/http/assets.ts'
-import { createViews } from '../../src/http/views.ts'
 import { axeViolations, launchBrowser } from '../support/chromium.ts'
-import { hostilePages, type SamplePage, samplePages } from '../support/sample-pages.ts'
+import {
+  germanPages,
+  hostileArabicPages,
+  hostilePages,
+  type SamplePage,
+  samplePages,
+  translatedPages,
+} from '../support/sample-pages.ts'
+import { assets, sampleHtml, translations } from '../support/spoken.ts'
 
-const directory = fileURLToPath(new URL('../../views', import.meta.url))
 const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
-const pages = [...samplePages, ...hostilePages]
+const pages = [...samplePages, ...hostilePages, ...translatedPages, ...germanPages, ...hostileArabicPages]
 const addressOf = ({ view, state }: SamplePage) => `/${view}/${state}`
 const shots = process.env.GATEHOUSE_SHOTS
 
@@ -19,8 +23,6 @@ let origin: string
 let browser: Browser
 
 beforeAll(async () => {
-  const assets = createAssets({ directory: `${directory}/assets` })
-  const views = createViews({ directory, common: { productName: 'Gatehouse', assetUrl: assets.assetUrl } })
   const app = new Koa()
   app.use(async (ctx, next) => {
     ctx.set('Content-Security-Policy', policy)
@@ -31,7 +33,7 @@ beforeAll(async () => {
     const found = pages.find((page) => addressOf(page) === ctx.path)
     if (found === undefined) return
     ctx.type = 'html'
-    ctx.body = views.render(found.view, found.data)
+    ctx.body = sampleHtml(found)
   })
   await new Promise<void>((resolve) => {
     server = app.listen(0, '127.0.0.1', resolve)
@@ -88,7 +90,7 @@ const title = (page: SamplePage) => `${page.view} (${page.state})`
 const titles = (list: SamplePage[]) => list.map((page) => [title(page), page] as const)
 
 describe('each hosted page', () => {
-  it.each(titles(samplePages))(
+  it.each(titles([...samplePages, ...translatedPages]))(
     '%s passes axe in light, in dark and on a phone, and breaks no policy',
     async (_, sample) => {
       await inPage({ viewport: desktop, colorScheme: 'light', reducedMotion: 'reduce' }, async (page, complaints) => {
@@ -107,7 +109,7 @@ describe('each hosted page', () => {
     },
   )
 
-  it.each(titles(hostilePages))('%s stays whole and harmless', async (_, sample) => {
+  it.each(titles([...hostilePages, ...hostileArabicPages]))('%s stays whole and harmless', async (_, sample) => {
     await inPage({ viewport: phone }, async (page, complaints) => {
       const dialogs: string[] = []
       page.on('dialog', (dialog) => dialogs.push(dialog.message()))
@@ -120,30 +122,36 @@ describe('each hosted page', () => {
     })
   })
 
-  it.each(titles(samplePages))('%s fits narrow and enlarged screens, and thumbs', async (_, sample) => {
-    await inPage({ viewport: phone }, async (page) => {
-      await page.goto(origin + addressOf(sample))
-      const small = await page.evaluate(() =>
-        [...document.querySelectorAll('button, input:not([type=hidden]), main a:not([role=alert] a)')]
-          .filter((control) => control.getBoundingClientRect().height < 44)
-          .map((control) => control.outerHTML),
-      )
-      expect(small).toEqual([])
-      expect(await widthsThatScroll(page)).toEqual([])
+  it.each(titles([...samplePages, ...germanPages]))(
+    '%s fits narrow and enlarged screens, and thumbs',
+    async (_, sample) => {
+      await inPage({ viewport: phone }, async (page) => {
+        await page.goto(origin + addressOf(sample))
+        await page.locator('details').evaluateAll((details) => {
+          for (const closed of details) closed.setAttribute('open', '')
+        })
+        const small = await page.evaluate(() =>
+          [...document.querySelectorAll('summary, button, input:not([type=hidden]), main a:not([role=alert] a)')]
+            .filter((control) => control.getBoundingClientRect().height < 44)
+            .map((control) => control.outerHTML),
+        )
+        expect(small).toEqual([])
+        expect(await widthsThatScroll(page)).toEqual([])
 
-      // Text alone at 200 %, as a browser's own setting does it (WCAG 1.4.4).
-      await page.setViewportSize(zoomed)
-      const session = await page.context().newCDPSession(page)
-      await session.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 26 } })
-      const cut = await page.evaluate(() =>
-        [...document.querySelectorAll('main *')]
-          .filter((element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1)
-          .map((element) => element.outerHTML.slice(0, 80)),
-      )
-      expect(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize)).toBe('32px')
-      expect(cut).toEqual([])
-    })
-  })
+        // Text alone at 200 %, as a browser's own setting does it (WCAG 1.4.4).
+        await page.setViewportSize(zoomed)
+        const session = await page.context().newCDPSession(page)
+        await session.send('Page.setFontSizes', { fontSizes: { standard: 32, fixed: 26 } })
+        const cut = await page.evaluate(() =>
+          [...document.querySelectorAll('main *')]
+            .filter((element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1)
+            .map((element) => element.outerHTML.slice(0, 80)),
+        )
+        expect(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize)).toBe('32px')
+        expect(cut).toEqual([])
+      })
+    },
+  )
 })
 
 describe('the forms', () => {
@@ -232,6 +240,58 @@ describe('the weight of the sign-in page', () => {
       const bytes = (await Promise.all(bodies)).reduce((total, body) => total + body.length, 0)
       expect(bodies.length).toBeGreaterThanOrEqual(2)
       expect(bytes).toBeLessThan(50_000)
+    })
+  })
+})
+
+describe('the choice of a language', () => {
+  it('opens and sends without any script, each language by its own name', async () => {
+    await inPage({ javaScriptEnabled: false }, async (page) => {
+      await page.goto(`${origin}/sign-in/empty`)
+      await page.getByText('Language: English').click()
+      for (const { locale, name } of translations.languages) {
+        const button = page.getByRole('button', { name, exact: true })
+        expect([await button.isVisible(), await button.getAttribute('lang')]).toEqual([true, locale])
+      }
+      const sent = page.waitForRequest((request) => request.method() === 'POST')
+      await page.getByRole('button', { name: 'العربية' }).click()
+      const request = await sent
+      expect(new URL(request.url()).pathname).toBe('/language')
+      expect(request.postData()).toBe('return_to=%2Fhere%3Fa%3D1%26b%3D2&language=ar')
+    })
+  })
+
+  it('passes axe when it is open, also from right to left', async () => {
+    for (const address of ['/home/production', '/consent/full-ar']) {
+      await inPage({ viewport: phone }, async (page, complaints) => {
+        await page.goto(origin + address)
+        await page.locator('summary').click()
+        expect(await axeViolations(page)).toEqual([])
+        expect([await widthsThatScroll(page), complaints]).toEqual([[], []])
+      })
+    }
+  })
+})
+
+describe('a page in Arabic', () => {
+  it('runs from right to left, and keeps codes and addresses from left to right', async () => {
+    await inPage({ viewport: desktop }, async (page) => {
+      await page.goto(`${origin}/consent/full-ar`)
+      const [tick, words] = await Promise.all([
+        page.locator('.grants svg').first().boundingBox(),
+        page.locator('.grants span').first().boundingBox(),
+      ])
+      expect(tick?.x).toBeGreaterThan(words?.x ?? Infinity)
+      await page.goto(`${origin}/device-code-input/error-ar`)
+      const direction = await page.locator('#user_code').evaluate((input) => getComputedStyle(input).direction)
+      expect(direction).toBe('ltr')
+      await page.goto(`${origin}/error/development-ar`)
+      expect(
+        await page
+          .locator('[lang="en"]')
+          .first()
+          .evaluate((node) => getComputedStyle(node).direction),
+      ).toBe('ltr')
     })
   })
 })

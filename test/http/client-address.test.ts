@@ -1,5 +1,5 @@
 import Koa from 'koa'
-import { createForwarding } from '../../src/http/client-address.ts'
+import { createForwarding } from '../../src/http/request/client-address.ts'
 import { appWithErrors, sendRaw, serve } from './serving.ts'
 
 const exemptPaths = (path: string) => path === '/healthz' || path.startsWith('/gateway/')

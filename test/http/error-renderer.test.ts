@@ -87,12 +87,12 @@ describe('answering a refusal', () => {
   })
 
   it('writes a page for a caller that prefers HTML', async () => {
-    const answer = await appThatThrows(notFound('No such client.'))
+    const answer = await appThatThrows(conflict('odd', 'Somebody has it already.'))
       .call()
       .set('Accept', 'text/html,application/xhtml+xml,*/*;q=0.8')
-      .expect(404)
+      .expect(409)
     expect(answer.headers['content-type']).toBe('text/html; charset=utf-8')
-    expect(answer.text).toContain('"message":"No such client."')
+    expect(answer.text).toContain('"message":"Somebody has it already."')
     expect(answer.text).toContain(String(answer.headers['x-request-id']))
   })
 

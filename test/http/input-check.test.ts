@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import request from 'supertest'
 import { readForm, readJson } from '../../src/http/form-body.ts'
-import { createInputCheck } from '../../src/http/input-check.ts'
+import { createInputCheck } from '../../src/http/request/input-check.ts'
 import { appWithErrors, sendRaw, serve } from './serving.ts'
 
 function checked(handler: (ctx: Context) => unknown = () => 'passed') {

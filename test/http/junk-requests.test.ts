@@ -1,11 +1,11 @@
 import Router from '@koa/router'
 import fc from 'fast-check'
-import { createForwarding } from '../../src/http/client-address.ts'
 import { createCrossSiteGuard } from '../../src/http/csrf.ts'
 import { readForm, readJson } from '../../src/http/form-body.ts'
 import { healthRoutes } from '../../src/http/health-routes.ts'
-import { createInputCheck } from '../../src/http/input-check.ts'
 import { createPageHeaders } from '../../src/http/page-headers.ts'
+import { createForwarding } from '../../src/http/request/client-address.ts'
+import { createInputCheck } from '../../src/http/request/input-check.ts'
 import { createRequestLimits } from '../../src/http/request-limits.ts'
 import { appWithErrors, type Served, sendRaw, serve } from './serving.ts'
 

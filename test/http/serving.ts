@@ -4,6 +4,8 @@ import Koa from 'koa'
 import pino from 'pino'
 import { createErrorRenderer } from '../../src/http/error-renderer.ts'
 import { createRequestLog } from '../../src/http/request-log.ts'
+import { createLanguageChoice } from '../../src/language/language-choice.ts'
+import { translations } from '../support/spoken.ts'
 
 export interface Served {
   server: Server
@@ -61,6 +63,7 @@ export function appWithErrors(options: { isDevelopment?: boolean; views?: typeof
   const memory = memoryLog()
   const app = new Koa({ proxy: true })
   app.use(createRequestLog({ log: memory.log }))
+  app.use(createLanguageChoice({ translations }))
   app.use(
     createErrorRenderer({
       views: options.views ?? plainViews,

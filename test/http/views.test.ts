@@ -3,16 +3,14 @@ import http, { type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import Koa from 'koa'
 import request from 'supertest'
 import { createAssets } from '../../src/http/assets.ts'
 import { createViews } from '../../src/http/views.ts'
 import { endless, hostileText, samplePages, spoiled } from '../support/sample-pages.ts'
+import { assets, common, viewsDirectory as directory, sampleHtml, translations } from '../support/spoken.ts'
 
-const directory = fileURLToPath(new URL('../../views', import.meta.url))
-const assets = createAssets({ directory: join(directory, 'assets') })
-const common = { productName: 'Gatehouse', assetUrl: assets.assetUrl }
+const { english } = translations
 const views = createViews({ directory, common })
 const titles = samplePages.map((page) => [`${page.view} (${page.state})`, page] as const)
 
@@ -28,9 +26,9 @@ describe('the hosted pages as markup', () => {
     expect([...new Set(samplePages.map(({ view }) => `${view}.eta`))].sort()).toEqual(templates.sort())
   })
 
-  it.each(titles)('%s is one whole document without script, inline style or a hole in it', (_, { view, data }) => {
-    const html = views.render(view, data)
-    expect(html).toMatch(/^<!doctype html>\n<html lang="en">/)
+  it.each(titles)('%s is one whole document without script, inline style or a hole in it', (_, sample) => {
+    const html = sampleHtml(sample)
+    expect(html).toMatch(/^<!doctype html>\n<html lang="en" dir="ltr">/)
     expect(html.match(/<h1[ >]/g)).toHaveLength(1)
     expect(html).not.toMatch(/<script|<style| style=| on[a-z]+=|javascript:/i)
     expect(html).not.toMatch(/undefined|\[object|NaN|<%|%>/)
@@ -40,30 +38,30 @@ describe('the hosted pages as markup', () => {
 
   it.each(titles)('%s lets no field break out of its place', (_, { view, data }) => {
     const spoiledData = spoiled(data, hostileText) as Record<string, unknown>
-    const html = views.render(view, spoiledData)
+    const html = views.render(view, spoiledData, english)
     const elements = (text: string) =>
       text.match(/<[a-z][a-z0-9]*/g)?.filter((tag) => tag !== '<a' && tag !== '<li' && tag !== '<ul')
     // The same elements as with honest data: links that a hostile client may not have are the only ones to go.
     expect(html).not.toMatch(/<script|<img|javascript:/i)
-    expect(elements(html)?.length).toBe(elements(views.render(view, data))?.length)
+    expect(elements(html)?.length).toBe(elements(views.render(view, data, english))?.length)
     expect(html).not.toMatch(/[\p{Cf}\p{Co}]|(?!\n)\p{Cc}/u)
   })
 
   it.each(titles)('%s cuts text that is too long', (_, { view, data }) => {
-    const html = views.render(view, spoiled(data, endless) as Record<string, unknown>)
+    const html = views.render(view, spoiled(data, endless) as Record<string, unknown>, english)
     const longest = Math.max(0, ...[...html.matchAll(/W+/g)].map(([run]) => run.length))
     expect(longest).toBeLessThanOrEqual(600)
     expect(html.length).toBeLessThan(20_000)
   })
 
   it('cuts a client name at 80 characters, never inside one', () => {
-    const html = views.render('signed-out', { clientName: '😀'.repeat(200) })
+    const html = views.render('signed-out', { clientName: '😀'.repeat(200) }, english)
     expect(html).toContain(`<bdi>${'😀'.repeat(79)}…</bdi>`)
   })
 
   it('keeps honest names in any script as they are', () => {
     for (const name of ['Ægir & søn', "L'Été", 'חנות הספרים', '書店', '👩‍👩‍👧 Family']) {
-      const html = views.render('signed-out', { clientName: name })
+      const html = views.render('signed-out', { clientName: name }, english)
       expect(html).toContain(`<bdi>${name.replace('&', '&amp;').replace("'", '&#39;')}</bdi>`)
     }
   })
@@ -72,15 +70,15 @@ describe('the hosted pages as markup', () => {
     'links no policy at %j',
     (policyUri) => {
       const consent = samplePages.find(({ view }) => view === 'consent')
-      const html = views.render('consent', { ...consent?.data, policyUri })
+      const html = views.render('consent', { ...consent?.data, policyUri }, english)
       expect(html).not.toContain('Privacy policy')
       expect(html).toContain('Terms of service')
     },
   )
 
   it('fails loudly for a page that does not exist, and never leaves its folder', () => {
-    expect(() => views.render('no-such-page', {})).toThrow(/Could not find template/)
-    expect(() => views.render('../package.json', {})).toThrow(/not in the views directory/)
+    expect(() => views.render('no-such-page', {}, english)).toThrow(/Could not find template/)
+    expect(() => views.render('../package.json', {}, english)).toThrow(/not in the views directory/)
   })
 })
 
@@ -89,9 +87,9 @@ describe('reading the templates', () => {
     const folder = temporaryFolder({ 'page.eta': 'before' })
     const cached = createViews({ directory: folder, common })
     const reloading = createViews({ directory: folder, common, isReloading: true })
-    expect([cached.render('page', {}), reloading.render('page', {})]).toEqual(['before', 'before'])
+    expect([cached, reloading].map((one) => one.render('page', {}, english))).toEqual(['before', 'before'])
     writeFileSync(join(folder, 'page.eta'), 'after')
-    expect([cached.render('page', {}), reloading.render('page', {})]).toEqual(['before', 'after'])
+    expect([cached, reloading].map((one) => one.render('page', {}, english))).toEqual(['before', 'after'])
     rmSync(folder, { recursive: true })
   })
 })

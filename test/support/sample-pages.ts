@@ -3,6 +3,8 @@ export interface SamplePage {
   view: string
   state: string
   data: Record<string, unknown>
+  /** English where none is named. */
+  locale?: string
 }
 
 const signIn = {
@@ -26,8 +28,9 @@ const consent = {
   clientHost: 'notes.northwind.example',
   accountEmail: 'mara.lindqvist@example.com',
   scopes: [
-    { name: 'profile', description: 'See your name' },
-    { name: 'email', description: 'See your email address' },
+    { name: 'profile', key: 'consent.scope.profile' },
+    { name: 'email', key: 'consent.scope.email' },
+    { name: 'offline_access', key: 'consent.scope.offline_access' },
   ],
   apis: [
     {
@@ -39,7 +42,6 @@ const consent = {
       ],
     },
   ],
-  offline: true,
   clientUri: 'https://notes.northwind.example/',
   policyUri: 'https://notes.northwind.example/privacy',
   tosUri: 'https://notes.northwind.example/terms',
@@ -66,7 +68,7 @@ const ordinary: SamplePage[] = [
   {
     view: 'consent',
     state: 'small',
-    data: { ...consent, apis: [], offline: false, clientUri: undefined, policyUri: undefined, tosUri: undefined },
+    data: { ...consent, apis: [], clientUri: undefined, policyUri: undefined, tosUri: undefined },
   },
   {
     view: 'sign-out',
@@ -87,6 +89,7 @@ const ordinary: SamplePage[] = [
     state: 'development',
     data: {
       ...refusal,
+      technical: "redirect_uri did not match any of the client's registered redirect_uris",
       detail: {
         cause: 'redirect_uri is not registered for this client: the final slash differs.',
         fix: 'Send exactly the registered address, or register this one with npx gatehouse clients update.',
@@ -97,13 +100,14 @@ const ordinary: SamplePage[] = [
       },
     },
   },
+  { view: 'error', state: 'untranslated', data: { ...refusal, isEnglish: true } },
   { view: 'first-administrator', state: 'empty', data: firstAdministrator },
   {
     view: 'first-administrator-done',
     state: 'done',
     data: { email: 'mara.lindqvist@example.com', issuer: 'https://id.northwind.example' },
   },
-  { view: 'link-expired', state: 'set-up', data: { what: 'create the first administrator' } },
+  { view: 'link-expired', state: 'set-up', data: {} },
   { view: 'device-code-input', state: 'empty', data: device },
   {
     view: 'device-code-confirm',
@@ -159,8 +163,9 @@ const withErrors: SamplePage[] = [
   {
     view: 'device-code-input',
     state: 'error',
-    data: { ...device, userCode: 'WDJB-MJHX', error: 'There is no such code. Check your device and try again.' },
+    data: { ...device, userCode: 'WDJB-MJHX', isWrong: true },
   },
+  { view: 'device-code-input', state: 'cancelled', data: { ...device, isCancelled: true } },
 ]
 
 export const markup = '"><script>alert(1)</script>\'<img src=x onerror=alert(1)>'
@@ -171,7 +176,7 @@ export const hostileText = `${markup}${override}${endless}`
 // What the server makes itself and nobody else can write.
 const ours = new Set([
   ...['action', 'abortAction', 'switchAction', 'signUpUrl', 'signInUrl', 'cancelUrl', 'discoveryUrl', 'jwksUrl'],
-  ...['xsrf', 'field'],
+  ...['xsrf', 'field', 'key'],
 ])
 
 export function spoiled(value: unknown, text: string, key = ''): unknown {
@@ -182,9 +187,9 @@ export function spoiled(value: unknown, text: string, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, spoiled(item, text, name)]))
 }
 
-const spoiledPage = ({ view, state, data }: SamplePage): SamplePage => ({
-  view,
-  state: `${state}-hostile`,
+const spoiledPage = ({ data, ...page }: SamplePage): SamplePage => ({
+  ...page,
+  state: `${page.state}-hostile`,
   data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, spoiled(value, hostileText, key)])),
 })
 
@@ -193,3 +198,14 @@ export const samplePages: SamplePage[] = [...ordinary, ...withErrors]
 // One of each view, with every optional part of it shown.
 const fullest = ['empty', 'full', 'named', 'development', 'done', 'set-up', 'errors', 'error', 'refused']
 export const hostilePages: SamplePage[] = samplePages.filter(({ state }) => fullest.includes(state)).map(spoiledPage)
+
+const inLanguage = (locale: string) => (page: SamplePage) => ({ ...page, state: `${page.state}-${locale}`, locale })
+
+/** German has the longest words, Japanese no spaces, and Arabic runs from right to left. */
+export const translatedPages: SamplePage[] = ['de', 'ja', 'ar'].flatMap((locale) =>
+  samplePages
+    .filter(({ state }) => ['full', 'named', 'development', 'errors', 'error', 'untranslated'].includes(state))
+    .map(inLanguage(locale)),
+)
+export const germanPages: SamplePage[] = samplePages.map(inLanguage('de'))
+export const hostileArabicPages: SamplePage[] = hostilePages.map(inLanguage('ar'))

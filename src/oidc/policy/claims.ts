@@ -1,4 +1,4 @@
-// What each OpenID Connect scope tells about a person (OpenID Connect Core section 5.4), in claims and in words.
+// What each OpenID Connect scope tells about a person (OpenID Connect Core section 5.4). The words are the texts `consent.scope.…`.
 import type { Account } from '../../accounts/account-store.ts'
 
 export const claimsByScope = {
@@ -8,14 +8,6 @@ export const claimsByScope = {
 }
 
 export const openidScopes: ReadonlySet<string> = new Set([...Object.keys(claimsByScope), 'offline_access'])
-
-/** For the consent page. */
-export const scopeDescriptions: Readonly<Record<string, string>> = {
-  openid: 'Know who you are',
-  profile: 'See your name',
-  email: 'See your e-mail address',
-  offline_access: 'Keep access while you are not using it',
-}
 
 export const claimsOf = (account: Account) => ({
   sub: account.sub,

@@ -17,6 +17,8 @@ export interface PolicyParts {
   adapter: Configuration['adapter']
   privateKeys: JSONWebKeySet
   cookieKeys: string[]
+  /** In which people are spoken to. */
+  locales: readonly string[]
   dpopNonceSecret: Buffer
   clientOf(client: EngineClient): Client
   resourceIndicators: Features['resourceIndicators']
@@ -54,6 +56,7 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     cookies: cookies(config.issuer, parts.cookieKeys),
     routes,
     features: features(parts),
+    discovery: { ui_locales_supported: [...parts.locales] },
     ttl: ttl(config) as NonNullable<Configuration['ttl']>,
     claims: claimsByScope,
     // Where the access token is for an API, the ID token is the only place for the claims that were asked for.

@@ -1,7 +1,7 @@
 // Refuses requests that carry what cannot be stored or decoded, before any other part looks at them.
 import type { IncomingMessage } from 'node:http'
 import type { Context, Middleware } from 'koa'
-import { badRequest } from './errors.ts'
+import { badRequest } from '../errors.ts'
 import { readBody } from './request-body.ts'
 import { decodePercent, decodeUtf8, isStorable, isStorableJson, isStorableToken, parseJson } from './storable-text.ts'
 

@@ -1,7 +1,7 @@
 // Reads a request's body once, within a limit, and hands the same bytes to everybody who asks for them later.
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'koa'
-import { badRequest, payloadTooLarge, unsupportedMediaType } from './errors.ts'
+import { badRequest, payloadTooLarge, unsupportedMediaType } from '../errors.ts'
 
 // What a client may still send after a refusal before it is cut off: reading on lets it see the answer (RFC 9112, 9.6).
 const drainedBytes = 1024 * 1024

@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import type { Context, Middleware } from 'koa'
-import { badRequest, misdirectedRequest } from './errors.ts'
+import { badRequest, misdirectedRequest } from '../errors.ts'
 
 interface Parts {
   issuer: string
