@@ -261,6 +261,7 @@ try {
       GATEHOUSE_ISSUER: issuer,
       GATEHOUSE_INSECURE_HTTP: 'true',
       GATEHOUSE_SEALING_KEY: testSealingKey,
+      GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
       GATEHOUSE_COOKIE_KEYS: 'a key of thirty-two characters or more for cookies',
     },
     () => machine,

@@ -17,7 +17,10 @@ export async function up(knex: Knex): Promise<void> {
       finished_at timestamptz
     );
     CREATE INDEX ON mail_queue (next_attempt_at) WHERE state = 'queued';
+    CREATE INDEX ON mail_queue (claimed_until) WHERE state = 'handed_over';
     CREATE INDEX ON mail_queue (created_at);
+    -- The development mailbox: empty in production.
+    CREATE INDEX mail_queue_mailbox ON mail_queue (created_at) WHERE state = 'sent' AND sealed_message IS NOT NULL;
     CREATE TRIGGER announce AFTER INSERT ON mail_queue FOR EACH STATEMENT EXECUTE FUNCTION gatehouse_announce('mail');
   `)
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { defaultSender } from './config/mail-settings.ts'
 import { variables } from './config/variables.ts'
 
 export class ConfigError extends Error {
@@ -28,6 +29,7 @@ const secrets = [
   'GATEHOUSE_SEALING_KEYS_OLD',
   'GATEHOUSE_COOKIE_KEYS',
   'GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD',
+  'GATEHOUSE_SMTP_URL',
 ] as const
 
 export interface LoadOptions {
@@ -56,11 +58,12 @@ export function loadConfig({ env = process.env, nodeVersion = process.versions.n
 
 function assemble(values: Variables, production: boolean, root: string) {
   const sealing = values.GATEHOUSE_SEALING_KEY ?? developmentKey(resolve(root, 'keys'))
+  const issuer = values.GATEHOUSE_ISSUER ?? `http://localhost:${values.PORT}`
   const bootstrap = values.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL && values.GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD
   return {
     production,
     root,
-    issuer: values.GATEHOUSE_ISSUER ?? `http://localhost:${values.PORT}`,
+    issuer,
     insecureHttp: values.GATEHOUSE_INSECURE_HTTP,
     dataDir: resolve(root, values.GATEHOUSE_DATA_DIR),
     logLevel: values.LOG_LEVEL,
@@ -81,6 +84,11 @@ function assemble(values: Variables, production: boolean, root: string) {
     registration: values.GATEHOUSE_REGISTRATION,
     login: Object.freeze({ canSignUp: values.GATEHOUSE_SIGN_UP }),
     session: Object.freeze({ idle: values.GATEHOUSE_SESSION_IDLE, absolute: values.GATEHOUSE_SESSION_ABSOLUTE }),
+    mail: Object.freeze({
+      /** Without one, in development, messages stay in the development mailbox. */
+      server: values.GATEHOUSE_SMTP_URL,
+      from: values.GATEHOUSE_MAIL_FROM ?? defaultSender(issuer),
+    }),
     bootstrapAdministrator: bootstrap
       ? {
           email: values.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL as string,
@@ -131,6 +139,7 @@ function productionProblems(given: Record<string, string | undefined>): string[]
     GATEHOUSE_SEALING_KEY: 'set it to the output of `npx gatehouse secret generate` and keep it safe',
     GATEHOUSE_COOKIE_KEYS:
       'without it cookies would be unsigned; set it to the output of `npx gatehouse secret generate`',
+    GATEHOUSE_SMTP_URL: 'set it to the server that takes your mail; the mailbox page is for development',
   }
   return Object.entries(needed).flatMap(([name, fix]) => (given[name] ? [] : [`${name}: ${fix}`]))
 }

@@ -14,6 +14,7 @@ const production = {
   GATEHOUSE_ISSUER: 'https://login.example.com',
   GATEHOUSE_SEALING_KEY: key,
   GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+  GATEHOUSE_SMTP_URL: 'smtps://user:password@smtp.example.com',
 }
 
 const problemsOf = (env: Record<string, string>, nodeVersion = '24.0.0'): string[] => {
@@ -38,6 +39,7 @@ describe('a production start', () => {
       'DATABASE_URL',
       'GATEHOUSE_SEALING_KEY',
       'GATEHOUSE_COOKIE_KEYS',
+      'GATEHOUSE_SMTP_URL',
       'Node 20.20.2 is too old',
     ])
   })
@@ -63,6 +65,16 @@ describe('the environment', () => {
     [{ GATEHOUSE_SEALING_KEY: 'short' }, '32 random bytes'],
     [{ GATEHOUSE_COOKIE_KEYS: 'short' }, '32 characters'],
     [{ DATABASE_URL: 'mysql://localhost' }, 'postgres://'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp.example.com:587' }, 'GATEHOUSE_SMTP_URL'],
+    [{ GATEHOUSE_SMTP_URL: 'https://smtp.example.com' }, 'must be smtp://'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp://' }, 'must be smtp://'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp://only-a-user@smtp.example.com' }, 'must be smtp://'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp://user:50%@smtp.example.com' }, '%-encoded'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp://smtp.example.com/?tls.rejectUnauthorized=false' }, 'must be smtp://'],
+    [{ GATEHOUSE_SMTP_URL: 'smtp://smtp.example.com?starttls=maybe' }, 'must be smtp://'],
+    [{ GATEHOUSE_MAIL_FROM: 'nobody' }, 'must be an address'],
+    [{ GATEHOUSE_MAIL_FROM: 'a@example.com, b@example.com' }, 'must be an address'],
+    [{ GATEHOUSE_MAIL_FROM: 'Bad\r\nBcc: <b@example.com>' }, 'must be an address'],
     [{ GATEHOUSE_SIGN_UP: 'maybe' }, 'GATEHOUSE_SIGN_UP'],
     [{ GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL: 'a@example.com' }, 'both or neither'],
   ])('refuses %j', (env, text) => {
@@ -99,5 +111,40 @@ describe('the environment', () => {
     const config = loadConfig({ env: {}, root })
     expect(() => Object.assign(config, { issuer: 'https://evil.example' })).toThrow(TypeError)
     expect(() => Object.assign(config.http, { port: 1 })).toThrow(TypeError)
+  })
+})
+
+describe('the settings for mail', () => {
+  const mailOf = (env: Record<string, string>) => loadConfig({ env, root }).mail
+  const server = (url: string) => mailOf({ GATEHOUSE_SMTP_URL: url }).server
+
+  it('are none in development: messages stay in the mailbox', () => {
+    expect(mailOf({})).toEqual({ server: undefined, from: { name: 'Gatehouse', address: 'no-reply@localhost' } })
+  })
+
+  it.each([
+    ['smtps://me:p%40ss%3A@smtp.example.com', { isSecure: true, port: 465, user: 'me', password: 'p@ss:' }],
+    ['smtp://me:pass@smtp.example.com', { isSecure: false, port: 587, startTls: 'required' }],
+    ['smtp://me:pass@smtp.example.com:2525?starttls=optional', { port: 2525, startTls: 'optional' }],
+    ['smtp://me:pass@127.0.0.1:1025', { host: '127.0.0.1', port: 1025, startTls: 'optional' }],
+    ['smtp://mailpit:1025', { host: 'mailpit', user: undefined, password: undefined, startTls: 'optional' }],
+    ['smtp://[::1]?starttls=off', { host: '::1', port: 25, startTls: 'off' }],
+  ])('understand %s', (url, expected) => {
+    expect(server(url)).toMatchObject(expected)
+  })
+
+  it.each([
+    ['no-reply@example.com', '', 'no-reply@example.com'],
+    ['Example <no-reply@example.com>', 'Example', 'no-reply@example.com'],
+    ['"Example, Ltd." <no-reply@example.com>', 'Example, Ltd.', 'no-reply@example.com'],
+    ['Größe 書店 <post@bücher.example>', 'Größe 書店', 'post@bücher.example'],
+  ])('understand the sender %s', (text, name, address) => {
+    expect(mailOf({ GATEHOUSE_MAIL_FROM: text }).from).toEqual({ name, address })
+  })
+
+  it('derive the sender from the issuer', () => {
+    const env = (issuer: string) => mailOf({ GATEHOUSE_ISSUER: issuer }).from.address
+    expect(env('https://login.example.com')).toBe('no-reply@login.example.com')
+    expect(env('http://192.0.2.1:3000')).toBe('no-reply@localhost')
   })
 })

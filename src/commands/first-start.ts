@@ -36,12 +36,13 @@ export async function prepareFirstStart({ config, server, write }: FirstStartPar
   write(words(config, link, client))
 }
 
-function words({ issuer }: Config, link: string | undefined, client: DevelopmentClient | undefined): string {
+function words({ issuer, mail }: Config, link: string | undefined, client: DevelopmentClient | undefined): string {
   const rows: [string, string | undefined][] = [
     ['Issuer', issuer],
     ['Discovery', `${issuer}/.well-known/openid-configuration`],
     ['JWKS', `${issuer}/jwks`],
     ['Admin API', `${issuer}/admin/api/openapi.json`],
+    ['Mailbox', mail.server ? undefined : `${issuer}/dev/mailbox`],
     ['First administrator', link && `${link}  (works once, for an hour)`],
     ['Development client', client && `${client.client_id}  (secret in the curl below)`],
   ]

@@ -1,5 +1,6 @@
 // Declares every environment variable: its form, its default, and what README says of it.
 import { z } from 'zod'
+import { parseMailAddress, parseSmtpUrl } from './mail-settings.ts'
 
 const seconds = (initial: number) => z.coerce.number().int().positive().default(initial)
 const port = z.coerce.number().int().min(0).max(65535)
@@ -94,7 +95,26 @@ const signInVariables = {
 
 const passwordVariables = {}
 
-const mailVariables = {}
+const mailVariables = {
+  GATEHOUSE_SMTP_URL: z
+    .string()
+    .transform((text, context) => {
+      const server = parseSmtpUrl(text)
+      if (!server) context.addIssue('must be smtp://USER:PASSWORD@HOST:PORT or smtps://…, with %-encoded parts')
+      return server ?? z.NEVER
+    })
+    .optional()
+    .describe('server that takes mail, such as smtps://user:password@smtp.example.com; see docs/mail.md'),
+  GATEHOUSE_MAIL_FROM: z
+    .string()
+    .transform((text, context) => {
+      const from = parseMailAddress(text)
+      if (!from) context.addIssue('must be an address, such as Example <no-reply@example.com>')
+      return from ?? z.NEVER
+    })
+    .optional()
+    .describe('sender of every message, with or without a display name; no-reply@ the issuer’s host'),
+}
 
 const brandingVariables = {}
 

@@ -11,7 +11,8 @@ const longestPath = 512
 // Nothing was sent, so Koa's default of 404 would be a lie; nginx made this number known.
 const clientClosed = 499
 // A one-time link is a secret. Routers compare paths without regard to case, so this does too.
-const secretPart = /(\/setup\/).+/i
+const secretPart =
+  /(\/(?:setup|verify-email|invitation|reset-password|confirm-email|not-me|interaction\/[^/]+\/link)\/).+/i
 
 /** Mount it first. The address is the socket's until `createForwarding` has decided: `ctx.ip` may be a stranger's word. */
 export function createRequestLog({ log }: Parts): Middleware {

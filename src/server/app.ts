@@ -12,6 +12,7 @@ import { createForwarding } from '../http/request/client-address.ts'
 import { createInputCheck } from '../http/request/input-check.ts'
 import { createRequestLimits } from '../http/request-limits.ts'
 import { createRequestLog } from '../http/request-log.ts'
+import { showPage } from '../http/show-page.ts'
 import { createLanguageChoice } from '../language/language-choice.ts'
 import { createConsentPage } from '../login/consent-page.ts'
 import { createFirstAdministrator, type FirstAdministrator } from '../login/first-administrator-routes.ts'
@@ -21,6 +22,7 @@ import { languageRoutes } from '../login/language-routes.ts'
 import { loginRoutes } from '../login/login-routes.ts'
 import { createSignIn } from '../login/sign-in.ts'
 import { createSignUp } from '../login/sign-up.ts'
+import { mailboxRoutes } from '../mail/mailbox-routes.ts'
 import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
@@ -59,6 +61,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
   app.use(login(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
+  if (!config.mail.server) app.use(mailbox(stores, node).routes())
   app.use(admin(parts, stores, node))
   app.use(postAsGet)
   app.use(createRequestTransaction({ database: stores.database }))
@@ -145,6 +148,14 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
     }),
   })
 }
+
+/** In development only: `loadConfig` wants a server for mail in production. */
+const mailbox = ({ mailQueue }: Stores, { views }: Node) =>
+  mailboxRoutes({
+    list: mailQueue.listKept,
+    find: mailQueue.findKept,
+    show: (ctx, name, data) => showPage(ctx, views, name, data),
+  })
 
 export function firstAdministrator(
   { config }: Pick<ServerParts, 'config'>,

@@ -1,5 +1,6 @@
 // What decides on a node: pages, passwords, registrations, keys, the engine, and whether the node is ready.
 import { join } from 'node:path'
+import { createAccountMail } from '../accounts/account-mail.ts'
 import { createAccountRegistration } from '../accounts/account-registration.ts'
 import { createPasswords } from '../accounts/password/password.ts'
 import { createPasswordQueue } from '../accounts/password/password-queue.ts'
@@ -16,6 +17,7 @@ import { createKeyRing, type KeySet } from '../keys/key-ring.ts'
 import { createKeyWatcher } from '../keys/key-watcher.ts'
 import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
+import { createMailer } from '../mail/mailer.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
@@ -68,6 +70,13 @@ export function createNode(parts: ServerParts, stores: Stores) {
     passwords,
     refusals,
     engine,
+    accountMail: createAccountMail({
+      mailer: createMailer({ store: stores.mailQueue, views }),
+      translations,
+      productName,
+      issuer: config.issuer,
+      links: stores.links,
+    }),
     registrations: createRegistrations(config, stores, passwords),
     revocation: createAccessRevocation({ ...stores, forgetClient: stores.clientCache.forget }),
     readiness: createReadiness({

@@ -5,6 +5,7 @@ import type { Config } from '../config.ts'
 import { createSweeper } from '../oidc/sweeper.ts'
 import { createApp } from './app.ts'
 import { closeGently } from './graceful-close.ts'
+import { createSending } from './mail-sending.ts'
 import { createNode } from './node.ts'
 import { createStores } from './stores.ts'
 
@@ -34,6 +35,8 @@ export function createServer(parts: ServerParts) {
     logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
   })
 
+  const mailSender = createSending(parts, stores)
+
   return {
     http,
     node,
@@ -43,6 +46,7 @@ export function createServer(parts: ServerParts) {
       await node.readiness.start()
       node.keyWatcher.start(node.currentKeys())
       sweeper.start()
+      mailSender?.start()
     },
     /** Takes no more requests, answers those that have begun, and lets go of everything. */
     stop: async (): Promise<void> => {
@@ -50,6 +54,7 @@ export function createServer(parts: ServerParts) {
       await closeGently(http)
       await node.keyWatcher.stop()
       await sweeper.stop()
+      await mailSender?.stop()
       await stores.listener.stop()
       await stores.database.end()
     },

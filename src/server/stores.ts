@@ -10,6 +10,7 @@ import { createClientStore } from '../clients/client-store.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { createListener } from '../database/listener.ts'
 import { createSigningKeyStore } from '../keys/signing-key-store.ts'
+import { createMailQueueStore } from '../mail/mail-queue-store.ts'
 import { createArtifactStore } from '../oidc/storage/artifact-store.ts'
 import { createConsentStore } from '../oidc/storage/consent-store.ts'
 import { createExpiryStore } from '../oidc/storage/expiry-store.ts'
@@ -30,28 +31,31 @@ export function createStores({ config, databaseUrl, log, onQuery }: ServerParts)
     ...(onQuery ? { onQuery } : undefined),
   })
   const sealing = createSealing(config.sealingKeys)
-  return { database, sealing, ...createCached(database, databaseUrl), ...createUncached(database, sealing) }
+  return { database, sealing, ...createCached(database, databaseUrl), ...createUncached(config, database, sealing) }
 }
 
 function createCached(database: Database, databaseUrl: string) {
   const clients = createClientStore({ database })
   const apis = createApiStore({ database })
   const keyListeners: (() => void)[] = []
-  const keysChanged = () => {
-    for (const listen of keyListeners) listen()
+  const mailListeners: (() => void)[] = []
+  const tell = (listeners: (() => void)[]) => {
+    for (const listen of listeners) listen()
   }
   const listener = createListener({
     url: databaseUrl,
     channel: 'gatehouse',
     onMessage: (payload) => {
-      if (payload === 'keys') keysChanged()
+      if (payload === 'keys') tell(keyListeners)
+      else if (payload === 'mail') tell(mailListeners)
       else if (payload === 'apis') apiCache.clear()
       else if (payload.startsWith('client:')) clientCache.forget(payload.slice('client:'.length))
     },
     onGap: () => {
       apiCache.clear()
       clientCache.clear()
-      keysChanged()
+      tell(keyListeners)
+      tell(mailListeners)
     },
   })
   const cacheParts = { database, isListening: listener.isConnected, now: Date.now }
@@ -64,14 +68,16 @@ function createCached(database: Database, databaseUrl: string) {
     clientCache,
     apiCache,
     onKeysChanged: (listen: () => void) => keyListeners.push(listen),
+    onMailQueued: (listen: () => void) => mailListeners.push(listen),
   }
 }
 
-function createUncached(database: Database, sealing: Sealing) {
+function createUncached({ mail }: ServerParts['config'], database: Database, sealing: Sealing) {
   return {
     accounts: createAccountStore({ database }),
     passwordStore: createPasswordStore({ database }),
     links: createOneTimeLinkStore({ database, sealing }),
+    mailQueue: createMailQueueStore({ database, sealing, keepsMessages: !mail.server }),
     throttleStore: createSignInThrottleStore({ database }),
     signingKeys: createSigningKeyStore({ database }),
     artifacts: createArtifactStore({ database }),

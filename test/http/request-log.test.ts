@@ -45,14 +45,20 @@ describe('logging a request', () => {
     expect(lines.join('')).not.toContain('s3cret')
   })
 
-  it.each(['/setup/s3cret', '/SETUP/s3cret/more', '/x/setup/s3cret?y'])(
-    'masks the one-time link in %s',
-    async (path) => {
-      const { lines, entry } = await logged((call) => call.get(path))
-      expect(lines.join('')).not.toContain('s3cret')
-      expect(entry.path).toMatch(/\/setup\/\*\*\*$/i)
-    },
-  )
+  it.each([
+    ...['/setup/s3cret', '/SETUP/s3cret/more', '/x/setup/s3cret?y', '/verify-email/s3cret', '/invitation/s3cret'],
+    ...['/reset-password/s3cret', '/Reset-Password/s3cret/more', '/confirm-email/s3cret', '/not-me/s3cret'],
+    ...['/interaction/7Yk2/link/s3cret', '/interaction/7Yk2/link/s3cret/more'],
+  ])('masks the one-time link in %s', async (path) => {
+    const { lines, entry } = await logged((call) => call.get(path))
+    expect(lines.join('')).not.toContain('s3cret')
+    expect(entry.path).toMatch(/\/[a-z-]+\/\*\*\*$/i)
+  })
+
+  it('shows the rest of an interaction', async () => {
+    const { entry } = await logged((call) => call.post('/interaction/7Yk2/sign-in'))
+    expect(entry.path).toBe('/interaction/7Yk2/sign-in')
+  })
 
   it('writes one line whatever the path holds', async () => {
     const { app, lines, entries } = appWithErrors()

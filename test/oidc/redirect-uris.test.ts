@@ -160,6 +160,7 @@ describe('the page that refuses a redirect URI in production', () => {
         NODE_ENV: 'production',
         GATEHOUSE_INSECURE_HTTP: 'true',
         GATEHOUSE_COOKIE_KEYS: 'a key of at least thirty-two characters',
+        GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
       },
     })
     client = { redirectUri, ...(await production.makeClient({ redirectUris: [redirectUri] })) }

@@ -191,6 +191,7 @@ describe('every cookie', () => {
           NODE_ENV: 'production',
           GATEHOUSE_ISSUER: issuer,
           GATEHOUSE_COOKIE_KEYS: 'a key of at least thirty-two characters',
+          GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
         },
       })
       port = (production.server.http.address() as AddressInfo).port

@@ -56,6 +56,7 @@ async function environment(): Promise<Record<string, string>> {
     GATEHOUSE_INSECURE_HTTP: 'true',
     GATEHOUSE_SEALING_KEY: Buffer.alloc(32, 5).toString('base64url'),
     GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+    GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
     GATEHOUSE_WORKERS: '2',
   }
 }
@@ -87,8 +88,8 @@ describe('the image', () => {
     })
     const [code] = await once(child, 'exit')
     expect(code).toBe(1)
-    for (const name of ['GATEHOUSE_ISSUER', 'DATABASE_URL', 'GATEHOUSE_SEALING_KEY', 'GATEHOUSE_COOKIE_KEYS'])
-      expect(said).toContain(name)
+    const names = ['ISSUER', 'SEALING_KEY', 'COOKIE_KEYS', 'SMTP_URL'].map((name) => `GATEHOUSE_${name}`)
+    for (const name of ['DATABASE_URL', ...names]) expect(said).toContain(name)
   })
 
   it('waits for `migrate up`, serves with two workers, is healthy, and stops on SIGTERM', async () => {

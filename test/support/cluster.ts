@@ -99,6 +99,7 @@ async function startNode(storage: string, issuer: string, env: Record<string, st
       GATEHOUSE_INSECURE_HTTP: 'true',
       GATEHOUSE_ISSUER: issuer,
       GATEHOUSE_SEALING_KEY: testSealingKey,
+      GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
       ...env,
     },
   })

@@ -1,4 +1,7 @@
 // Data for every hosted page: as it usually is, with errors, and as somebody who means harm would fill it.
+import { join } from 'node:path'
+import { createTranslations } from '../../src/language/translations.ts'
+
 export interface SamplePage {
   view: string
   state: string
@@ -60,6 +63,21 @@ const home = {
   jwksUrl: '/jwks',
 }
 
+const { t } = createTranslations({ directory: join(import.meta.dirname, '../../views/locales') }).english
+const letter = {
+  to: 'mara.lindqvist@example.com',
+  subject: 'Confirm your email address',
+  when: '2026-11-25 09:30:00 UTC',
+}
+const mailboxMessage = {
+  ...letter,
+  t,
+  paragraphs: [['It is yours?'], ['Confirm', 'http://localhost:3000/verify-email/kJ8s'], ['-- ', 'Gatehouse']],
+  links: ['http://localhost:3000/verify-email/kJ8s'],
+  htmlUrl: '/dev/mailbox/5f0c/html',
+  listUrl: '/dev/mailbox',
+}
+
 const ordinary: SamplePage[] = [
   { view: 'sign-in', state: 'empty', data: signIn },
   { view: 'sign-in', state: 'hinted', data: { ...signIn, loginHint: 'mara.lindqvist@example.com' } },
@@ -115,6 +133,13 @@ const ordinary: SamplePage[] = [
     data: { ...device, userCode: 'WDJB-MJHT', clientName: 'Northwind TV' },
   },
   { view: 'device-code-done', state: 'named', data: { clientName: 'Northwind TV' } },
+  { view: 'mailbox', state: 'empty', data: { t, messages: [] } },
+  {
+    view: 'mailbox',
+    state: 'full',
+    data: { t, messages: ['5f0c', '5f0d'].map((id) => ({ ...letter, url: `/dev/mailbox/${id}` })) },
+  },
+  { view: 'mailbox-message', state: 'full', data: mailboxMessage },
   { view: 'home', state: 'development', data: { ...home, isDevelopment: true } },
   { view: 'home', state: 'production', data: { ...home, isDevelopment: false } },
 ]
@@ -176,7 +201,7 @@ export const hostileText = `${markup}${override}${endless}`
 // What the server makes itself and nobody else can write.
 const ours = new Set([
   ...['action', 'abortAction', 'switchAction', 'signUpUrl', 'signInUrl', 'cancelUrl', 'discoveryUrl', 'jwksUrl'],
-  ...['xsrf', 'field', 'key'],
+  ...['xsrf', 'field', 'key', 'url', 'htmlUrl', 'listUrl'],
 ])
 
 export function spoiled(value: unknown, text: string, key = ''): unknown {

@@ -11,7 +11,7 @@ const mask = '********'
 /** `databaseUrl` is the embedded database's; it is shown whole, since it works on this machine only. */
 export function effectiveConfig(config: Config, databaseUrl: string | undefined): EffectiveConfig {
   const [, ...oldSealingKeys] = config.sealingKeys
-  const { http, database, session, login, bootstrapAdministrator } = config
+  const { http, database, session, login, mail, bootstrapAdministrator } = config
   return {
     NODE_ENV: config.production ? 'production' : 'development',
     PORT: http.port,
@@ -32,6 +32,8 @@ export function effectiveConfig(config: Config, databaseUrl: string | undefined)
     GATEHOUSE_REGISTRATION: config.registration,
     GATEHOUSE_SESSION_IDLE: session.idle,
     GATEHOUSE_SESSION_ABSOLUTE: session.absolute,
+    GATEHOUSE_SMTP_URL: mail.server ? withoutPassword(mail.server.url) : null,
+    GATEHOUSE_MAIL_FROM: mail.from.name ? `${mail.from.name} <${mail.from.address}>` : mail.from.address,
     GATEHOUSE_DATABASE_POOL: database.poolSize,
     GATEHOUSE_PREPARED_STATEMENTS: database.preparedStatements,
     GATEHOUSE_AUTHORIZE_LIMIT: http.authorizeLimit,

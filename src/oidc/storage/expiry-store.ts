@@ -10,6 +10,7 @@ const expired = (table: string, key: string, condition: string, limit = batch) =
 })
 
 const past = 'expires_at <= clock_timestamp()'
+const kept = "state = 'sent' AND sealed_message IS NOT NULL"
 
 // Grants last: their tokens are gone by then, so that a batch of them is small too.
 const sweeps = [
@@ -20,6 +21,15 @@ const sweeps = [
   expired('one_time_links', 'key', past),
   expired('registration_tokens', 'key', past),
   expired('sign_in_throttle', 'key', "updated_at < clock_timestamp() - interval '1 day'"),
+  // now(), which the index can be asked by: years of mail would lie on the way otherwise.
+  expired('mail_queue', 'id', "state IN ('sent', 'failed', 'uncertain') AND created_at < now() - interval '30 days'"),
+  // The development mailbox; in production no message that was sent is kept.
+  expired('mail_queue', 'id', `${kept} AND created_at < now() - interval '7 days'`),
+  expired(
+    'mail_queue',
+    'id',
+    `${kept} AND created_at < (SELECT created_at FROM mail_queue WHERE ${kept} ORDER BY created_at DESC OFFSET 199 LIMIT 1)`,
+  ),
   expired('client_secrets', 'id', "expires_at < clock_timestamp() - interval '1 day'"),
   expired('grants', 'key', past, 200),
 ]
