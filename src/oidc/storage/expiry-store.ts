@@ -19,7 +19,10 @@ const sweeps = [
   expired('sessions', 'uid', past),
   expired('one_time_links', 'key', past),
   expired('registration_tokens', 'key', past),
-  expired('sign_in_throttle', 'key', "updated_at < clock_timestamp() - interval '1 day'"),
+  expired('sign_in_throttle', 'key', past),
+  expired('mail_throttle', 'key', past),
+  expired('devices', 'id', "last_seen_at < clock_timestamp() - interval '180 days'"),
+  expired('account_activity', 'id', "at < clock_timestamp() - interval '180 days'"),
   expired('client_secrets', 'id', "expires_at < clock_timestamp() - interval '1 day'"),
   expired('grants', 'key', past, 200),
 ]
