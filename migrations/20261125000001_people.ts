@@ -71,8 +71,24 @@ export async function up(knex: Knex): Promise<void> {
     CREATE INDEX ON account_activity (at);
 
     ALTER TABLE sign_in_throttle
+      -- What is counted under the key: src/accounts/sign-in/sign-in-throttle-store.ts has the list.
+      ADD kind text NOT NULL DEFAULT 'address',
+      -- Of the account, if there is one. No foreign key: its check would wait for whoever holds the account's row.
+      ADD sub text,
       -- Failures since the last success, never forgotten by the passing of time (NIST SP 800-63B-4 section 3.2.2).
-      ADD in_a_row integer NOT NULL DEFAULT 0;
+      ADD in_a_row integer NOT NULL DEFAULT 0,
+      ADD expires_at timestamptz NOT NULL DEFAULT now() + interval '1 day';
+    DROP INDEX sign_in_throttle_updated_at_idx;
+    CREATE INDEX ON sign_in_throttle (expires_at);
+    CREATE INDEX ON sign_in_throttle (sub) WHERE sub IS NOT NULL;
+
+    -- When mail was asked for, by mailbox and by network: each row holds no more moments than its limits need.
+    CREATE TABLE mail_throttle (
+      key bytea PRIMARY KEY,
+      asked_at timestamptz[] NOT NULL,
+      expires_at timestamptz NOT NULL
+    );
+    CREATE INDEX ON mail_throttle (expires_at);
 
     ALTER TABLE sessions
       ADD address text NOT NULL DEFAULT '',
@@ -88,8 +104,10 @@ export async function down(knex: Knex): Promise<void> {
   await knex.raw(`
     ALTER TABLE clients DROP second_factor;
     ALTER TABLE sessions DROP address, DROP user_agent, DROP last_seen_at;
-    ALTER TABLE sign_in_throttle DROP in_a_row;
-    DROP TABLE account_activity, devices, email_changes, password_history;
+    DROP INDEX sign_in_throttle_sub_idx, sign_in_throttle_expires_at_idx;
+    CREATE INDEX ON sign_in_throttle (updated_at);
+    ALTER TABLE sign_in_throttle DROP kind, DROP sub, DROP in_a_row, DROP expires_at;
+    DROP TABLE mail_throttle, account_activity, devices, email_changes, password_history;
     DROP INDEX one_time_links_sub_idx;
     ALTER TABLE one_time_links DROP security_version, DROP details;
     ALTER TABLE accounts DROP username, DROP profile, DROP locale, DROP security_version, DROP password_is_short,

@@ -103,6 +103,9 @@ const findByEmailStatement = {
   name: 'account-find-by-email',
   text: 'SELECT * FROM accounts WHERE lower(email) = lower($1)',
 }
+// In the order of the keys, as all that lock these rows do.
+const forgetFailuresStatement = `UPDATE sign_in_throttle SET expires_at = now() WHERE key IN (
+  SELECT key FROM sign_in_throttle WHERE sub = $1 AND expires_at = 'infinity' ORDER BY key FOR UPDATE)`
 const findByUsernameStatement = {
   name: 'account-find-by-username',
   text: 'SELECT * FROM accounts WHERE lower(username) = lower($1)',
@@ -159,9 +162,11 @@ export function createAccountStore({ database }: { database: Database }) {
       return rows.length > 0
     },
 
-    /** Its sessions, grants, tokens and consents go with it. */
+    /** Its sessions, grants, tokens and consents go with it, and what was counted of its failed sign-ins. */
     remove: async (sub: string): Promise<boolean> => {
       const rows = await database.query('DELETE FROM accounts WHERE sub = $1 RETURNING sub', [sub])
+      // Nothing refers to these: a reserved try must not wait for whoever holds the account's row.
+      await database.query(forgetFailuresStatement, [sub])
       return rows.length > 0
     },
 

@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { AccountRegistration } from '../accounts/account-registration.ts'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
+import type { AccountLocks } from '../accounts/sign-in/account-locks.ts'
 import type { Database } from '../database/database.ts'
 import { type AppError, conflict, notFound, serviceUnavailable } from '../http/errors.ts'
 import type { AccessRevocation } from '../oidc/access-revocation.ts'
@@ -15,6 +16,7 @@ import { invalidFields, namedFields } from './validation.ts'
 
 export interface AccountsResourceParts {
   accounts: AccountStore
+  accountLocks: Pick<AccountLocks, 'lockedAmong' | 'lift'>
   accountRegistration: AccountRegistration
   revocation: AccessRevocation
   transaction: Database['transaction']
@@ -28,7 +30,8 @@ export function accountsResource(parts: AccountsResourceParts): Operation[] {
   return [...reading(parts), creating(parts), updating(parts), ...acting(parts)]
 }
 
-function reading({ accounts }: AccountsResourceParts): Operation[] {
+function reading(parts: AccountsResourceParts): Operation[] {
+  const { accounts, accountLocks } = parts
   return [
     operation({
       id: 'listAccounts',
@@ -44,7 +47,8 @@ function reading({ accounts }: AccountsResourceParts): Operation[] {
         const list = (range: { after: string | undefined; limit: number }) =>
           accounts.list({ ...range, email: query.email })
         const found = await page(query, { name: 'accounts', list, idOf: ({ sub }) => sub })
-        return { body: { ...found, items: found.items.map(accountJson) } }
+        const locked = await accountLocks.lockedAmong(found.items.map(({ sub }) => sub))
+        return { body: { ...found, items: found.items.map((item) => accountJson(item, locked.has(item.sub))) } }
       },
     }),
     operation({
@@ -56,12 +60,12 @@ function reading({ accounts }: AccountsResourceParts): Operation[] {
       status: 200,
       answer: schemas.account,
       refusals: [404],
-      handle: async ({ id }) => shown(await accounts.find(id)),
+      handle: async ({ id }) => shown(await accounts.find(id), parts),
     }),
   ]
 }
 
-function creating({ accountRegistration }: AccountsResourceParts): Operation {
+function creating(parts: AccountsResourceParts): Operation {
   return operation({
     id: 'createAccount',
     summary: 'Create an account',
@@ -74,13 +78,14 @@ function creating({ accountRegistration }: AccountsResourceParts): Operation {
     refusals: [409, 503],
     handle: async ({ caller, body }) => {
       demandRoles(caller, body.roles ?? [])
-      const created = await accountRegistration.create({
+      const created = await parts.accountRegistration.create({
         ...changesIn(body),
         email: body.email,
         password: body.password,
       })
       if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems)
-      return { ...shown(created.account), location: `/admin/api/v1${path}/${encodeURIComponent(created.account.sub)}` }
+      const location = `/admin/api/v1${path}/${encodeURIComponent(created.account.sub)}`
+      return { ...(await shown(created.account, parts)), location }
     },
   })
 }
@@ -104,7 +109,7 @@ function updating(parts: AccountsResourceParts): Operation {
       // Against the version whose roles were looked at, so that nobody gets hold of somebody who has just become an owner.
       const updated = await parts.accountRegistration.update(id, changesIn(body), version ?? before.version)
       if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems)
-      return shown(updated.account)
+      return shown(updated.account, parts)
     },
   })
 }
@@ -145,7 +150,7 @@ function acting(parts: AccountsResourceParts): Operation[] {
       refusals: [404, 409],
       handle: async ({ caller, id }) => {
         await ending(id, caller, () => revocation.disableAccount(id))
-        return shown(await accounts.find(id))
+        return shown(await accounts.find(id), parts)
       },
     }),
     operation({
@@ -158,8 +163,22 @@ function acting(parts: AccountsResourceParts): Operation[] {
         transaction(async () => {
           await changeable(id, caller, parts)
           await revocation.enableAccount(id)
-          return shown(await accounts.find(id))
+          return shown(await accounts.find(id), parts)
         }),
+    }),
+    operation({
+      id: 'unlockAccount',
+      summary: 'Lift the lock that failed sign-ins have put on an account',
+      method: 'post',
+      path: `${one}/unlock`,
+      scope,
+      status: 204,
+      refusals: [404],
+      handle: async ({ caller, id }) => {
+        await changeable(id, caller, parts)
+        await parts.accountLocks.lift(id)
+        return {}
+      },
     }),
   ]
 }
@@ -193,18 +212,20 @@ const changesIn = (body: z.output<typeof schemas.accountUpdate>) => ({
   roles: body.roles,
 })
 
-function shown(account: Account | undefined) {
+async function shown(account: Account | undefined, { accountLocks }: AccountsResourceParts) {
   if (!account) throw refusal('not_found')
-  return { body: accountJson(account), version: account.version }
+  const locked = await accountLocks.lockedAmong([account.sub])
+  return { body: accountJson(account, locked.has(account.sub)), version: account.version }
 }
 
-const accountJson = (account: Account): z.output<typeof schemas.account> => ({
+const accountJson = (account: Account, locked: boolean): z.output<typeof schemas.account> => ({
   sub: account.sub,
   email: account.email,
   email_verified: account.isEmailVerified,
   name: account.name ?? null,
   roles: account.roles,
   has_password: account.hasPassword,
+  locked,
   disabled_at: account.disabledAt?.toISOString() ?? null,
   created_at: account.createdAt.toISOString(),
   updated_at: account.updatedAt.toISOString(),

@@ -145,6 +145,9 @@ export const account = z
     name: z.string().nullable(),
     roles: strings,
     has_password: z.boolean(),
+    locked: z.boolean().meta({
+      description: 'Strangers have failed too often and wait, or are let in no more; browsers that it knows are let in',
+    }),
     disabled_at: time.nullable(),
     created_at: time,
     updated_at: time,

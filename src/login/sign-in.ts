@@ -21,9 +21,9 @@ export type SignIn = ReturnType<typeof createSignIn>
 
 export function createSignIn({ accounts, passwordStore, passwords, throttle }: SignInParts) {
   return async (attempt: { email: string; password: string; address: string }): Promise<SignInResult> => {
-    const reservation = await throttle.reserve(attempt)
-    if (!reservation.ok) return { ok: false, reason: 'too_many', retryAfter: reservation.retryAfter }
     const account = await accounts.findByEmail(attempt.email)
+    const reservation = await throttle.reserve({ subject: account?.sub ?? attempt.email, address: attempt.address })
+    if (!reservation.ok) return { ok: false, reason: 'too_many', retryAfter: reservation.retryAfter }
     const checked = await passwords.check(account, attempt.password)
     if (!checked.ok && checked.reason === 'busy') {
       await reservation.giveBack()

@@ -1,7 +1,11 @@
 // The database and everything that is kept in it, with the caches that its notifications keep true.
 import { createAccountStore } from '../accounts/account-store.ts'
+import { createActivityLog } from '../accounts/activity-log.ts'
+import { createDevices } from '../accounts/devices/devices.ts'
 import { createOneTimeLinkStore } from '../accounts/one-time-link-store.ts'
 import { createPasswordStore } from '../accounts/password/password-store.ts'
+import { createAccountLocks } from '../accounts/sign-in/account-locks.ts'
+import { createMailThrottleStore } from '../accounts/sign-in/mail-throttle-store.ts'
 import { createSignInThrottleStore } from '../accounts/sign-in/sign-in-throttle-store.ts'
 import { createApiCache } from '../apis/api-cache.ts'
 import { createApiStore } from '../apis/api-store.ts'
@@ -73,12 +77,17 @@ function createCached(database: Database, databaseUrl: string) {
 }
 
 function createUncached({ mail }: ServerParts['config'], database: Database, sealing: Sealing) {
+  const throttleStore = createSignInThrottleStore({ database })
   return {
     accounts: createAccountStore({ database }),
     passwordStore: createPasswordStore({ database }),
     links: createOneTimeLinkStore({ database, sealing }),
     mailQueue: createMailQueueStore({ database, sealing, keepsMessages: !mail.server }),
-    throttleStore: createSignInThrottleStore({ database }),
+    throttleStore,
+    accountLocks: createAccountLocks({ store: throttleStore }),
+    mailThrottleStore: createMailThrottleStore({ database }),
+    devices: createDevices({ database, sealing }),
+    activity: createActivityLog({ database }),
     signingKeys: createSigningKeyStore({ database }),
     artifacts: createArtifactStore({ database }),
     sessions: createSessionStore({ database }),

@@ -47,6 +47,7 @@ const routes: Record<
   },
   'DELETE /accounts/{sub}': { path: ({ account }) => `/accounts/${account}`, scope: 'accounts:write' },
   'POST /accounts/{sub}/disable': { path: ({ account }) => `/accounts/${account}/disable`, scope: 'accounts:write' },
+  'POST /accounts/{sub}/unlock': { path: ({ account }) => `/accounts/${account}/unlock`, scope: 'accounts:write' },
   'POST /accounts/{sub}/enable': { path: ({ account }) => `/accounts/${account}/enable`, scope: 'accounts:write' },
 }
 interface Ids {

@@ -90,6 +90,46 @@ describe('accounts over the admin API', () => {
   })
 })
 
+describe('a lock that failed sign-ins have put on an account', () => {
+  const lock = (sub: string, inARow: number) =>
+    world.database.query(
+      `INSERT INTO sign_in_throttle (key, kind, sub, failures, in_a_row, blocked_until, updated_at, expires_at)
+       VALUES (sha256($1::bytea), 'password', $2, 5, $3, now() + interval '5 minutes', now(), 'infinity')`,
+      [`key of ${sub}`, sub, inARow],
+    )
+  const shown = async (sub: string) => (await world.call('GET', `${accountsPath}/${sub}`, { token })).body.locked
+
+  it('is shown, alone and in the list, and lifted', async () => {
+    const [locked, waiting, free] = await Promise.all(
+      ['l1', 'l2', 'l3'].map(async (name) => (await create({ email: `${name}@locked.example` })).body.sub),
+    )
+    await lock(locked ?? '', 100)
+    await lock(waiting ?? '', 25)
+    const list = await world.call('GET', `${accountsPath}?email=locked.example`, { token })
+    expect(Object.fromEntries(list.body.items.map(({ sub, locked: isLocked }) => [sub, isLocked]))).toEqual({
+      [locked ?? '']: true,
+      [waiting ?? '']: true,
+      [free ?? '']: false,
+    })
+    expect(await shown(locked ?? '')).toBe(true)
+    expect((await post(locked ?? '', 'unlock')).status).toBe(204)
+    expect([await shown(locked ?? ''), await shown(waiting ?? ''), await shown(free ?? '')]).toEqual([
+      false,
+      true,
+      false,
+    ])
+    expect([(await post(free ?? '', 'unlock')).status, (await post('nobody', 'unlock')).status]).toEqual([204, 404])
+  })
+
+  it('of an owner is lifted only with every admin scope', async () => {
+    await lock(ownerSub, 100)
+    const weak = await world.machineToken('accounts:read', 'accounts:write')
+    expect((await post(ownerSub, 'unlock', weak)).status).toBe(403)
+    expect(await shown(ownerSub)).toBe(true)
+    expect((await post(ownerSub, 'unlock')).status).toBe(204)
+  })
+})
+
 describe('owners', () => {
   it('the last one cannot be demoted, disabled or deleted, not even by itself', async () => {
     const answers = [await patch(ownerSub, { roles: [] }), await post(ownerSub, 'disable'), await remove(ownerSub)]

@@ -3,6 +3,8 @@ import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import Koa from 'koa'
 import { createAccountRegistration } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createAccountLocks } from '../../src/accounts/sign-in/account-locks.ts'
+import { createSignInThrottleStore } from '../../src/accounts/sign-in/sign-in-throttle-store.ts'
 import { adminApi } from '../../src/admin/admin-api.ts'
 import { adminScopes, ensureAdminApi } from '../../src/apis/admin-api-registration.ts'
 import { createApiRegistration } from '../../src/apis/api-registration.ts'
@@ -103,6 +105,7 @@ export async function adminWorld() {
       adminAudience,
     }),
     accounts,
+    accountLocks: createAccountLocks({ store: createSignInThrottleStore({ database }) }),
     accountRegistration,
     revocation: createAccessRevocation({ database, accounts, clients, grants, sessions, consents, forgetClient }),
     transaction,

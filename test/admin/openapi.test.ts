@@ -114,7 +114,8 @@ describe('the OpenAPI document of the admin API', () => {
     const account = '/accounts/{sub}'
     for (const id of [sub, 'nobody']) {
       await checked(`GET ${account}`, `/accounts/${id}`)
-      for (const verb of ['disable', 'enable']) await checked(`POST ${account}/${verb}`, `/accounts/${id}/${verb}`)
+      for (const verb of ['disable', 'enable', 'unlock'])
+        await checked(`POST ${account}/${verb}`, `/accounts/${id}/${verb}`)
     }
     for (const headers of [star, old, {}])
       await checked(`PATCH ${account}`, `/accounts/${sub}`, { body: { name: 'A' }, headers })

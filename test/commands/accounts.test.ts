@@ -103,6 +103,33 @@ describe('ending access', () => {
   })
 })
 
+describe('a lock that failed sign-ins have put on an account', () => {
+  it('is shown with its end, and lifted', async () => {
+    const { sub } = await gatehouse.json<AccountJson>('accounts create --email locked@example.com')
+    const { database } = gatehouse.fresh
+    const lock = (key: string, kind: string, inARow: number) =>
+      database.query(
+        `INSERT INTO sign_in_throttle (key, kind, sub, failures, in_a_row, blocked_until, updated_at)
+         VALUES (sha256($1::bytea), $2, $3, 5, $4, '2040-01-02T03:04:05Z', now())`,
+        [key, kind, sub, inARow],
+      )
+    await Promise.all([lock('a', 'password', 100), lock('b', 'code', 25), lock('c', 'password-address', 25)])
+    expect(await gatehouse.json('accounts show locked@example.com')).toMatchObject({
+      locks: [
+        { kind: 'password', until: null },
+        { kind: 'code', until: '2040-01-02T03:04:05.000Z' },
+      ],
+    })
+    const { stdout } = await gatehouse.run('accounts show locked@example.com')
+    expect(stdout).toMatch(/locked for strangers +passwords, until unlocked\n +codes, until 2040-01-02T03:04:05.000Z/)
+    expect(await gatehouse.json('accounts unlock locked@example.com')).toEqual({ sub, unlocked: true })
+    expect(await gatehouse.json('accounts show locked@example.com')).toMatchObject({ locks: [] })
+    expect(await database.query('SELECT 1 FROM sign_in_throttle')).toEqual([])
+    expect(await gatehouse.refusal('accounts unlock nobody@example.com')).toMatchObject({ error: 'not_found' })
+    await gatehouse.json('accounts delete locked@example.com')
+  })
+})
+
 describe('importing accounts', () => {
   const importing = async (lines: unknown[]) => {
     const file = join(gatehouse.dataDir, 'accounts.jsonl')

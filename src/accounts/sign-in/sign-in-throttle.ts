@@ -1,29 +1,36 @@
-// Slows guessers down per account and address and per address, never per account alone: that would let anybody lock anybody out.
-import { isIPv6 } from 'node:net'
+// Slows down and stops those who guess passwords: per account and address, per address, and per account over all addresses, which locks out strangers but no browser that the account knows.
 import type { Sealing } from '../../sealing.ts'
-import type { SignInThrottleStore } from './sign-in-throttle-store.ts'
+import { networkOf, plainName } from './counted-names.ts'
+import { type Limit, mostInARow, type SignInThrottleStore } from './sign-in-throttle-store.ts'
 
 export interface SignInTry {
-  email: string
+  /** The account's sub, or what was typed when there is no such account: both are limited in the same way. */
+  subject: string
   /** The caller's IP address. */
   address: string
+  /** Of the browser, when this account has signed in with it before (`devices.find`). */
+  deviceId?: string | undefined
 }
 
 export type ReservedTry =
   | {
       ok: true
-      /** The password was right: the account's failures from this address are forgotten. */
+      /** Should this one fail, there are no more tries: the moment to tell the person. */
+      isLast: boolean
+      /** The password was right: the failures of the account are forgotten, those of the address stay. */
       succeeded(): Promise<void>
       /** The password was never looked at, because the server was busy say: the try does not count. */
       giveBack(): Promise<void>
     }
-  /** In seconds. */
-  | { ok: false; retryAfter: number }
+  | {
+      ok: false
+      /** In seconds. */
+      retryAfter: number
+      /** Waiting does not help: a password reset, another way in, a known device or an operator does. */
+      isLocked: boolean
+    }
 
-export interface SignInThrottle {
-  /** Counts the try as a failure before its password is looked at: parallel guesses pass no limit together. */
-  reserve(attempt: SignInTry): Promise<ReservedTry>
-}
+export type SignInThrottle = ReturnType<typeof createSignInThrottle>
 
 interface Parts {
   store: SignInThrottleStore
@@ -32,48 +39,49 @@ interface Parts {
 
 const freeForAccountAndAddress = 5
 const freeForAddress = 50
+// Four places at which one person mistypes five times each. A net of a thousand addresses gets no more than that, then
+// one try each second, two, four … 15 minutes; and all in all the hundred in a row.
+const freeForAccount = 20
 
-export function createSignInThrottle({ store, sealing }: Parts): SignInThrottle {
-  const key = (...parts: string[]) => sealing.digest(JSON.stringify(parts))
+export function createSignInThrottle({ store, sealing }: Parts) {
+  const limit = (kind: Limit['kind'], names: readonly string[], free: number, inARow?: number): Limit => ({
+    key: sealing.digest(JSON.stringify([kind, ...names])),
+    kind,
+    free,
+    ...(inARow === undefined ? undefined : { inARow }),
+  })
 
   return {
-    reserve: async ({ email, address }) => {
+    /** Counts the try as a failure before its password is looked at: parallel guesses pass no limit together. */
+    reserve: async ({ subject, address, deviceId }: SignInTry): Promise<ReservedTry> => {
+      const isAccount = await store.isAccount(subject)
+      // A sub counts letter by letter: whoever can choose theirs must not share another's counter.
+      const name = isAccount ? `sub:${subject}` : `name:${plainName(subject)}`
       const network = networkOf(address)
-      const accountKey = key('account-address', plain(email), network)
-      const reserved = await store.reserve([
-        { key: accountKey, free: freeForAccountAndAddress },
-        { key: key('address', network), free: freeForAddress },
-      ])
+      const ofAccount = [
+        limit('password-address', [name, network], freeForAccountAndAddress),
+        limit('password', [name], freeForAccount, mostInARow),
+      ]
+      const ofDevice = deviceId && limit('password-device', [name, deviceId], freeForAccountAndAddress, mostInARow)
+      const limits = ofDevice ? [ofDevice] : [...ofAccount, limit('address', [network], freeForAddress)]
+
+      const reserved = await store.reserve(limits, isAccount ? subject : undefined)
       if (!reserved.ok) return reserved
-      const [ofAccount, ofAddress] = reserved.reservations
-      if (!ofAccount || !ofAddress) throw new TypeError('a try is reserved under two keys')
       return {
         ok: true,
+        isLast: reserved.isLast,
         succeeded: async () => {
-          await store.remove(ofAccount.key)
-          await store.giveBack(ofAddress)
+          await store.remove([...ofAccount, ...(ofDevice ? [ofDevice] : [])].map(({ key }) => key))
+          const ofAddress = reserved.reservations[limits.findIndex(({ kind }) => kind === 'address')]
+          if (ofAddress) await store.giveBack(ofAddress)
         },
         giveBack: async () => {
-          await store.giveBack(ofAccount)
-          await store.giveBack(ofAddress)
+          for (const reservation of reserved.reservations) await store.giveBack(reservation)
         },
       }
     },
+
+    /** For an operator, and for whoever has come in by another way: a password reset, a link, a passkey. */
+    unlock: (sub: string): Promise<void> => store.removeOf(sub, ['password', 'password-address', 'password-device']),
   }
-}
-
-/** Whatever the database's lower() takes for the same address must count as the same: accents go too. */
-const plain = (email: string) => email.trim().toLowerCase().normalize('NFKD').replace(/\p{M}/gu, '')
-
-/** An IPv4 address, or the /64 that one subscriber of IPv6 has for himself. */
-function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
-  const [head = '', tail = ''] = new URL(`http://[${address.replace(/%.*/, '')}]`).hostname.slice(1, -1).split('::')
-  const [first, last] = [head, tail].map((part) => part.split(':').filter(Boolean)) as [string[], string[]]
-  const groups = [...first, ...Array(8 - first.length - last.length).fill('0'), ...last]
-  if (groups.slice(0, 6).join(':') !== '0:0:0:0:0:ffff') return groups.slice(0, 4).join(':')
-  return groups
-    .slice(6)
-    .flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255])
-    .join('.')
 }

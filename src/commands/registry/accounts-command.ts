@@ -9,7 +9,7 @@ import { CommandRefusal, refuseProblems } from '../refusals.ts'
 import { table } from '../terminal.ts'
 import { accountJson, accountState, accountText } from './account-output.ts'
 import { addTransfer } from './account-transfer.ts'
-import { demandAccount, openAccounts } from './open-accounts.ts'
+import { demandAccount, openAccounts, openLocks } from './open-accounts.ts'
 
 interface CreateOptions {
   email: string
@@ -75,7 +75,7 @@ function addList(group: Command, { config, terminal }: CommandParts): void {
         ])
         const text = table(['SUB', 'EMAIL', 'STATE', 'ROLES', 'NAME'], rows, 'There is no such account.')
         const next = found.length > limit ? shown.at(-1)?.sub : undefined
-        terminal.print({ accounts: shown.map(accountJson), next_after: next }, text)
+        terminal.print({ accounts: shown.map((account) => accountJson(account)), next_after: next }, text)
         if (next) terminal.note(`There are more: --after ${next}`)
       }),
     )
@@ -85,7 +85,8 @@ function addList(group: Command, { config, terminal }: CommandParts): void {
     .action((who: string) =>
       withDatabase(config(), async (open) => {
         const account = await demandAccount(open, who)
-        terminal.print(accountJson(account), accountText(account))
+        const locks = await openLocks(open).find(account.sub)
+        terminal.print(accountJson(account, locks), accountText(account, locks))
       }),
     )
 }
@@ -102,6 +103,16 @@ function addAccess(group: Command, { config, terminal }: CommandParts): void {
     .description('let a disabled account in again')
     .action((who: string) =>
       withDatabase(config(), (open) => changeAccess(open, who, open.revocation.enableAccount, 'enable').then(show)),
+    )
+  group
+    .command('unlock <account>')
+    .description('forget its failed sign-ins and codes, so that strangers may try again')
+    .action((who: string) =>
+      withDatabase(config(), async (open) => {
+        const account = await demandAccount(open, who)
+        await openLocks(open).lift(account.sub)
+        terminal.print({ sub: account.sub, unlocked: true }, `Unlocked ${account.email} (${account.sub}).`)
+      }),
     )
   group
     .command('delete <account>')

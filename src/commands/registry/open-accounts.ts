@@ -4,6 +4,8 @@ import type { Account, AccountWithPassword } from '../../accounts/account-store.
 import { createPasswords } from '../../accounts/password/password.ts'
 import { createPasswordQueue } from '../../accounts/password/password-queue.ts'
 import { passwordProblem } from '../../accounts/password/password-rules.ts'
+import { type AccountLocks, createAccountLocks } from '../../accounts/sign-in/account-locks.ts'
+import { createSignInThrottleStore } from '../../accounts/sign-in/sign-in-throttle-store.ts'
 import type { OpenDatabase } from '../open-database.ts'
 import { notFound } from '../refusals.ts'
 
@@ -19,6 +21,9 @@ export function openAccounts({ accounts, database }: OpenDatabase): AccountRegis
       passwordProblem(password, { minimumLength, personalWords: [...personalWords, 'Gatehouse'] }),
   })
 }
+
+export const openLocks = ({ database }: OpenDatabase): AccountLocks =>
+  createAccountLocks({ store: createSignInThrottleStore({ database }) })
 
 /** By its sub, or by its e-mail address. */
 export async function demandAccount({ accounts }: OpenDatabase, who: string): Promise<Account | AccountWithPassword> {

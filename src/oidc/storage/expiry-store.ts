@@ -20,7 +20,10 @@ const sweeps = [
   expired('sessions', 'uid', past),
   expired('one_time_links', 'key', past),
   expired('registration_tokens', 'key', past),
-  expired('sign_in_throttle', 'key', "updated_at < clock_timestamp() - interval '1 day'"),
+  expired('sign_in_throttle', 'key', past),
+  expired('mail_throttle', 'key', past),
+  expired('devices', 'id', "last_seen_at < clock_timestamp() - interval '180 days'"),
+  expired('account_activity', 'id', "at < clock_timestamp() - interval '180 days'"),
   // now(), which the index can be asked by: years of mail would lie on the way otherwise.
   expired('mail_queue', 'id', "state IN ('sent', 'failed', 'uncertain') AND created_at < now() - interval '30 days'"),
   // The development mailbox; in production no message that was sent is kept.

@@ -1,0 +1,112 @@
+// Stores the browsers that people have signed in with; a browser is kept as the digest of its cookie, for each account apart.
+import type { Database } from '../../database/database.ts'
+
+export interface Device {
+  id: string
+  userAgent: string
+  address: string
+  createdAt: Date
+  lastSeenAt: Date
+  /** Undefined when it is not spared the second factor, or no longer. */
+  rememberedUntil: Date | undefined
+}
+
+export interface DeviceVisit {
+  address: string
+  userAgent: string
+  /** Days for which the second factor is spared from now on; 0 leaves things as they are. */
+  rememberDays: number
+}
+
+export type DeviceStore = ReturnType<typeof createDeviceStore>
+
+interface Row {
+  id: string
+  user_agent: string
+  address: string
+  created_at: Date
+  last_seen_at: Date
+  remembered_until: Date | null
+}
+
+const toDevice = (row: Row): Device => ({
+  id: row.id,
+  userAgent: row.user_agent,
+  address: row.address,
+  createdAt: row.created_at,
+  lastSeenAt: row.last_seen_at,
+  rememberedUntil: row.remembered_until ?? undefined,
+})
+
+const findStatement = {
+  name: 'device-find',
+  text: `SELECT id, coalesce(remembered_until > clock_timestamp(), false) AS is_remembered
+    FROM devices WHERE key = ANY($1) AND sub = $2`,
+}
+
+// Use prolongs nothing: what is still remembered keeps its end.
+const remembered = `CASE WHEN $5 > 0 AND coalesce(devices.remembered_until <= clock_timestamp(), true)
+  THEN clock_timestamp() + make_interval(days => $5) ELSE devices.remembered_until END`
+
+// Found under an older sealing key, it moves to the newest.
+const updateStatement = {
+  name: 'device-update',
+  text: `UPDATE devices SET key = ($1::bytea[])[1], address = $3, user_agent = $4, last_seen_at = clock_timestamp(),
+      remembered_until = ${remembered}
+    WHERE key = ANY($1) AND sub = $2 RETURNING id`,
+}
+
+// Of two tabs that arrive at once, one makes the row.
+const insertStatement = {
+  name: 'device-insert',
+  text: `INSERT INTO devices (key, sub, address, user_agent, remembered_until)
+    VALUES (($1::bytea[])[1], $2, $3, $4, CASE WHEN $5 > 0 THEN clock_timestamp() + make_interval(days => $5) END)
+    ON CONFLICT (key, sub) DO UPDATE SET last_seen_at = clock_timestamp(), remembered_until = ${remembered}
+    RETURNING (xmax = 0) AS is_new`,
+}
+
+const cutStatement = {
+  name: 'device-cut',
+  text: `DELETE FROM devices WHERE id IN (
+      SELECT id FROM devices WHERE sub = $1 ORDER BY last_seen_at DESC, id OFFSET $2 FOR UPDATE SKIP LOCKED)`,
+}
+
+export function createDeviceStore({ database }: { database: Database }) {
+  return {
+    find: async (keys: readonly Buffer[], sub: string): Promise<{ id: string; isRemembered: boolean } | undefined> => {
+      const [row] = await database.query<{ id: string; is_remembered: boolean }>(findStatement, [keys, sub])
+      return row && { id: row.id, isRemembered: row.is_remembered }
+    },
+
+    /** Whether the account had never been here before. */
+    note: async (keys: readonly Buffer[], sub: string, visit: DeviceVisit): Promise<boolean> => {
+      const values = [keys, sub, visit.address, visit.userAgent, visit.rememberDays]
+      const known = await database.query(updateStatement, values)
+      if (known.length > 0) return false
+      const [row] = await database.query<{ is_new: boolean }>(insertStatement, values)
+      return row?.is_new ?? false
+    },
+
+    /** The oldest go. */
+    cut: async (sub: string, most: number): Promise<void> => {
+      await database.query(cutStatement, [sub, most])
+    },
+
+    /** Last seen first. */
+    list: async (sub: string): Promise<Device[]> => {
+      const rows = await database.query<Row>(
+        `SELECT id, user_agent, address, created_at, last_seen_at,
+           CASE WHEN remembered_until > clock_timestamp() THEN remembered_until END AS remembered_until
+         FROM devices WHERE sub = $1 ORDER BY last_seen_at DESC, id`,
+        [sub],
+      )
+      return rows.map(toDevice)
+    },
+
+    remove: async (sub: string, id: string): Promise<boolean> =>
+      (await database.query('DELETE FROM devices WHERE sub = $1 AND id = $2 RETURNING 1', [sub, id])).length > 0,
+
+    removeAll: async (sub: string): Promise<number> =>
+      (await database.query('DELETE FROM devices WHERE sub = $1 RETURNING 1', [sub])).length,
+  }
+}

@@ -1,0 +1,24 @@
+// Reads which browser and system a User-Agent header names, for a person to recognise a device by; it proves nothing.
+import bowser from 'bowser'
+
+export interface UserAgentDescription {
+  /** Such as `Firefox`. */
+  browser: string | undefined
+  /** Such as `Windows`. */
+  system: string | undefined
+}
+
+const longest = 512
+
+/** As it is stored. */
+export const clippedUserAgent = (userAgent: string): string => userAgent.slice(0, longest).toWellFormed()
+
+export function describeUserAgent(userAgent: string): UserAgentDescription {
+  try {
+    const parser = bowser.getParser(clippedUserAgent(userAgent))
+    return { browser: parser.getBrowserName() || undefined, system: parser.getOSName() || undefined }
+  } catch {
+    // An empty header, or nothing that anybody would call a browser.
+    return { browser: undefined, system: undefined }
+  }
+}
