@@ -14,7 +14,7 @@ export interface RelyingParty {
   origin: string
 }
 
-export type RegisteredCredential = Omit<NewPasskey, 'sub' | 'name'>
+export type RegisteredCredential = Omit<NewPasskey, 'sub' | 'name' | 'challengeKey'>
 
 export interface Assertion {
   signCount: number

@@ -24,6 +24,8 @@ export interface PasskeyCredential {
 export interface NewPasskey extends Omit<PasskeyCredential, 'id'> {
   name: string
   isMultiDevice: boolean
+  /** What the challenge is remembered by, once it has served. */
+  challengeKey: Buffer
 }
 
 export type PasskeyAdded =
@@ -66,15 +68,17 @@ const listStatement = {
   text: 'SELECT * FROM passkeys WHERE sub = $1 ORDER BY created_at, id',
 }
 
-// The counter must rise, unless the authenticator keeps none (WebAuthn section 6.1.1). A challenge serves once: without
-// that, one answer of an authenticator without a counter would be as good as many.
+// A challenge serves once (WebAuthn section 13.4.3), whoever kept it meanwhile.
+const claim = (challengeKey: string) =>
+  `INSERT INTO replays (key, expires_at) VALUES (${challengeKey}, clock_timestamp() + interval '1 day')
+   ON CONFLICT (key) DO NOTHING RETURNING 1`
+
+// The counter must rise, unless the authenticator keeps none (WebAuthn section 6.1.1): then only the challenge tells one
+// answer from its copies.
 const useStatement = {
   name: 'passkey-use',
   text: `
-    WITH claimed AS (
-      INSERT INTO replays (key, expires_at) VALUES ($3, clock_timestamp() + interval '1 day')
-      ON CONFLICT (key) DO NOTHING RETURNING 1
-    )
+    WITH claimed AS (${claim('$3')})
     UPDATE passkeys SET sign_count = $2, last_used_at = clock_timestamp()
     WHERE credential_id = $1 AND (sign_count < $2 OR (sign_count = 0 AND $2 = 0)) AND EXISTS (SELECT 1 FROM claimed)
     RETURNING 1`,
@@ -118,6 +122,8 @@ async function insert(database: Database, passkey: NewPasskey): Promise<PasskeyA
   // One at a time for each account, so that the count below holds.
   const [account] = await database.query('SELECT 1 FROM accounts WHERE sub = $1 FOR NO KEY UPDATE', [sub])
   if (!account) return { ok: false, reason: 'refused' }
+  const [first] = await database.query(claim('$1'), [passkey.challengeKey])
+  if (!first) return { ok: false, reason: 'refused' }
   const existing = await database.query<Row>(listStatement, [sub])
   if (existing.length >= mostPasskeys) return { ok: false, reason: 'too_many' }
   const [row] = await database.query<Row>(

@@ -62,10 +62,12 @@ export function createPasskeys({ database, issuer, productName }: Parts) {
       return { options, challenge: options.challenge }
     },
 
+    /** Each challenge serves once. */
     register: async (sub: string, { name, ...ceremony }: PasskeyRegistration): Promise<PasskeyAdded> => {
       const credential = await registeredCredential(ceremony, party)
       if (!credential) return { ok: false, reason: 'refused' }
-      return store.insert({ ...credential, sub, name: cleanedName(name) ?? today() })
+      const kept = { sub, name: cleanedName(name) ?? today(), challengeKey: challengeKey(ceremony.challenge) }
+      return store.insert({ ...credential, ...kept })
     },
 
     /** Without a sub: for whoever has a passkey here, and then it must verify its user, because it stands alone. */
