@@ -6,18 +6,25 @@ export async function up(knex: Knex): Promise<void> {
     CREATE TABLE totp_authenticators (
       sub text PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
       sealed_secret text NOT NULL,
+      -- The fingerprint of the key that it is sealed under: what is under an older one is sealed anew.
+      sealing_key text NOT NULL,
       -- The last time step (RFC 6238) whose code was accepted: each is accepted once.
       last_step bigint NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
       last_used_at timestamptz
     );
+    CREATE INDEX ON totp_authenticators (sealing_key);
     CREATE TABLE recovery_codes (
-      key bytea PRIMARY KEY,
+      id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
       sub text NOT NULL REFERENCES accounts ON DELETE CASCADE,
+      -- Of the account and the code (SHA-256), sealed: keyed alone it could not move to another key.
+      sealed_digest text NOT NULL,
+      sealing_key text NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
       used_at timestamptz
     );
     CREATE INDEX ON recovery_codes (sub);
+    CREATE INDEX ON recovery_codes (sealing_key);
     CREATE TABLE passkeys (
       -- As WebAuthn has it, in base64url.
       credential_id text PRIMARY KEY,

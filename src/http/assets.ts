@@ -1,4 +1,4 @@
-// Serves the files of views/assets/ (and nothing else) with a content hash in their URL, so that they can be cached for good.
+// Serves the files of views/assets/ and those that it is given by name (and nothing else) with a content hash in their URL, so that they can be cached for good.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
@@ -6,6 +6,8 @@ import type { Context, Middleware } from 'koa'
 
 interface Parts {
   directory: string
+  /** Files of installed packages, by the name that each is served under. */
+  packaged?: Readonly<Record<string, string>>
   /** Reads the files again at each use, for development. Otherwise each is read once, at start. */
   isReloading?: boolean
 }
@@ -24,15 +26,16 @@ export interface Assets {
 const prefix = '/assets/'
 const types: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
   '.ico': 'image/x-icon',
   '.woff2': 'font/woff2',
 }
 
-export function createAssets({ directory, isReloading = false }: Parts): Assets {
-  const atStart = readAssets(directory)
-  const assets = () => (isReloading ? readAssets(directory) : atStart)
+export function createAssets({ directory, packaged = {}, isReloading = false }: Parts): Assets {
+  const atStart = readAssets(directory, packaged)
+  const assets = () => (isReloading ? readAssets(directory, packaged) : atStart)
 
   return {
     async serve(ctx, next) {
@@ -49,13 +52,15 @@ export function createAssets({ directory, isReloading = false }: Parts): Assets 
 }
 
 // The names come from the listing and are compared as they are, undecoded: a path can only be one of them or nothing.
-function readAssets(directory: string): Map<string, Asset> {
+function readAssets(directory: string, packaged: Readonly<Record<string, string>>): Map<string, Asset> {
+  const listed = readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }): [string, string] => [name, join(directory, name)])
   const assets = new Map<string, Asset>()
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const { name } = entry
+  for (const [name, path] of [...Object.entries(packaged), ...listed]) {
     const type = types[extname(name)]
-    if (type === undefined || !entry.isFile()) continue
-    const body = readFileSync(join(directory, name))
+    if (type === undefined) continue
+    const body = readFileSync(path)
     assets.set(name, { body, type, hash: createHash('sha256').update(body).digest('base64url').slice(0, 16) })
   }
   return assets

@@ -1,7 +1,14 @@
 // What decides on a node: pages, passwords, registrations, keys, the engine, and whether the node is ready.
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createAccountMail } from '../accounts/account-mail.ts'
 import { createAccountRegistration } from '../accounts/account-registration.ts'
+import { createEmailCodes } from '../accounts/factors/email-codes.ts'
+import { createFactorResealing } from '../accounts/factors/factor-resealing.ts'
+import { createFactorStore } from '../accounts/factors/factor-store.ts'
+import { createPasskeys } from '../accounts/factors/passkeys.ts'
+import { createRecoveryCodes } from '../accounts/factors/recovery-codes.ts'
+import { createTotp } from '../accounts/factors/totp.ts'
 import { createPasswords } from '../accounts/password/password.ts'
 import { createPasswordQueue } from '../accounts/password/password-queue.ts'
 import { passwordProblem } from '../accounts/password/password-rules.ts'
@@ -38,7 +45,11 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const { database, sealing } = stores
   const isDevelopment = !config.production
   const translations = createTranslations({ directory: join(config.root, 'views/locales') })
-  const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
+  const assets = createAssets({
+    directory: join(config.root, 'views/assets'),
+    packaged: packagedAssets(),
+    isReloading: isDevelopment,
+  })
   const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
   const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
   const passwords = createPasswords({ queue: createPasswordQueue({}) })
@@ -68,6 +79,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     views,
     translations,
     passwords,
+    factors: createFactors(config, stores),
     refusals,
     engine,
     accountMail: createAccountMail({
@@ -90,6 +102,23 @@ export function createNode(parts: ServerParts, stores: Stores) {
 
 export const cookieKeys = (config: Pick<Config, 'cookieKeys'>, { sealing }: Pick<Stores, 'sealing'>): string[] =>
   config.cookieKeys ?? [sealing.derive('cookies').toString('base64url')]
+
+function createFactors({ issuer }: Config, { database, sealing }: Stores) {
+  return {
+    store: createFactorStore({ database }),
+    totp: createTotp({ database, sealing, issuerName: productName, now: Date.now }),
+    recoveryCodes: createRecoveryCodes({ database, sealing }),
+    passkeys: createPasskeys({ database, issuer, productName }),
+    emailCodes: createEmailCodes({ database, sealing }),
+    resealing: createFactorResealing({ database, sealing }),
+  }
+}
+
+/** The browser's half of the passkey library (MIT), as its package has it; the package lists no such path, but its folder is known. */
+export const packagedAssets = (): Record<string, string> => {
+  const entry = createRequire(import.meta.url).resolve('@simplewebauthn/browser')
+  return { 'simplewebauthn.js': join(entry, '../../dist/bundle/index.umd.min.js') }
+}
 
 function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
   const { database, sealing, signingKeys, listener } = stores

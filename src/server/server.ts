@@ -31,6 +31,7 @@ export function createServer(parts: ServerParts) {
     sweep: async () => {
       await stores.expiry.removeExpired()
       await node.keyRing.removeRetired()
+      await node.factors.resealing.run()
     },
     logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
   })
