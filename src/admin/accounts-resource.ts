@@ -1,9 +1,10 @@
 // The JSON resource of people's accounts. There is always one enabled owner.
 import type { z } from 'zod'
-import type { AccountRegistration } from '../accounts/account-registration.ts'
+import type { AccountRegistration, Problem } from '../accounts/account-registration.ts'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
 import type { Database } from '../database/database.ts'
 import { type AppError, conflict, notFound, serviceUnavailable } from '../http/errors.ts'
+import type { Translator } from '../language/translations.ts'
 import type { AccessRevocation } from '../oidc/access-revocation.ts'
 import { demandRoles } from './admin-rights.ts'
 import type { Caller } from './guard.ts'
@@ -18,6 +19,8 @@ export interface AccountsResourceParts {
   accountRegistration: AccountRegistration
   revocation: AccessRevocation
   transaction: Database['transaction']
+  /** What is wrong with a field is told in it. */
+  english: Translator
 }
 
 const path = '/accounts'
@@ -61,7 +64,7 @@ function reading({ accounts }: AccountsResourceParts): Operation[] {
   ]
 }
 
-function creating({ accountRegistration }: AccountsResourceParts): Operation {
+function creating({ accountRegistration, english }: AccountsResourceParts): Operation {
   return operation({
     id: 'createAccount',
     summary: 'Create an account',
@@ -79,7 +82,7 @@ function creating({ accountRegistration }: AccountsResourceParts): Operation {
         email: body.email,
         password: body.password,
       })
-      if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems)
+      if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems, english)
       return { ...shown(created.account), location: `/admin/api/v1${path}/${encodeURIComponent(created.account.sub)}` }
     },
   })
@@ -103,7 +106,7 @@ function updating(parts: AccountsResourceParts): Operation {
       demandRoles(caller, body.roles ?? [])
       // Against the version whose roles were looked at, so that nobody gets hold of somebody who has just become an owner.
       const updated = await parts.accountRegistration.update(id, changesIn(body), version ?? before.version)
-      if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems)
+      if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems, parts.english)
       return shown(updated.account)
     },
   })
@@ -183,13 +186,22 @@ function refusal(reason: Refusal): AppError {
   return conflict(reason, 'There is an account with this e-mail address, username or sub already.')
 }
 
-const invalid = (problems: readonly { field: string; message: string }[]) =>
-  invalidFields(namedFields(problems, { isEmailVerified: 'email_verified' }))
+const invalid = (problems: readonly Problem[], { say }: Translator) =>
+  invalidFields(
+    namedFields(
+      problems.map((problem) => ({ field: problem.field, message: say(problem) })),
+      { isEmailVerified: 'email_verified' },
+    ),
+  )
 
+/** The store takes an empty text for "take it away". */
 const changesIn = (body: z.output<typeof schemas.accountUpdate>) => ({
   email: body.email,
   isEmailVerified: body.email_verified,
+  username: body.username === null ? '' : body.username,
   name: body.name,
+  profile: body.profile,
+  locale: body.locale === null ? '' : body.locale,
   roles: body.roles,
 })
 
@@ -202,7 +214,10 @@ const accountJson = (account: Account): z.output<typeof schemas.account> => ({
   sub: account.sub,
   email: account.email,
   email_verified: account.isEmailVerified,
+  username: account.username ?? null,
   name: account.name ?? null,
+  profile: account.profile,
+  locale: account.locale ?? null,
   roles: account.roles,
   has_password: account.hasPassword,
   disabled_at: account.disabledAt?.toISOString() ?? null,

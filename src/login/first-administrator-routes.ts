@@ -6,6 +6,7 @@ import type { AccountStore } from '../accounts/account-store.ts'
 import type { Database } from '../database/database.ts'
 import { readForm } from '../http/form-body.ts'
 import type { Views } from '../http/views.ts'
+import { languageOf } from '../language/language-choice.ts'
 import { registrationProblems } from './registration-problems.ts'
 import { showPage } from './show-page.ts'
 
@@ -85,7 +86,7 @@ function firstAdministratorRoutes(
     if (!result) return expired(ctx)
     if (result.ok) return showPage(ctx, views, 'first-administrator-done', { email: result.account.email, issuer })
     ctx.status = 400
-    form(ctx, { email, errors: registrationProblems(result) })
+    form(ctx, { email, errors: registrationProblems(result, languageOf(ctx)) })
   })
   return router
 }

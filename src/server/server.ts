@@ -51,6 +51,7 @@ export function createServer(parts: ServerParts) {
       await node.keyWatcher.stop()
       await sweeper.stop()
       await stores.listener.stop()
+      await node.passwordStrength.close()
       await stores.database.end()
     },
   }
