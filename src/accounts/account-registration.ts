@@ -20,6 +20,7 @@ export type AccountCreated =
   | { ok: true; account: Account }
   | { ok: false; reason: Taken | 'sub_taken' | 'busy' }
   | Refused
+export type AccountPrepared = { ok: true; insert(): Promise<AccountCreated> } | { ok: false; reason: 'busy' } | Refused
 export type AccountUpdated =
   | { ok: true; account: Account }
   | { ok: false; reason: 'not_found' | 'version_conflict' | Taken | 'last_owner' }
@@ -74,26 +75,35 @@ export function createAccountRegistration(parts: AccountRegistrationParts) {
     return account
   }
 
-  return {
-    isLastOwner,
-
-    create: async (input: AccountInput): Promise<AccountCreated> => {
-      const checked = await passwordProblems(input, parts)
-      if (checked === 'busy') return { ok: false, reason: 'busy' }
-      const problems = [...fieldProblems(input, schemes), ...checked]
-      if (problems.length > 0) return { ok: false, problems }
-      // Outside a transaction: hashing takes longer than a connection should be held.
-      const hashed = input.password === undefined ? undefined : await parts.hashPassword(input.password)
-      if (hashed && !hashed.ok) return hashed
-      const { password, passwordHash, ...account } = tidyFields(input)
-      return store.insert({
+  const prepare = async (input: AccountInput): Promise<AccountPrepared> => {
+    const checked = await passwordProblems(input, parts)
+    if (checked === 'busy') return { ok: false, reason: 'busy' }
+    const problems = [...fieldProblems(input, schemes), ...checked]
+    if (problems.length > 0) return { ok: false, problems }
+    const hashed = input.password === undefined ? undefined : await parts.hashPassword(input.password)
+    if (hashed && !hashed.ok) return hashed
+    const { password, passwordHash, ...account } = tidyFields(input)
+    const insert = () =>
+      store.insert({
         ...account,
         username: account.username || undefined,
         locale: account.locale || undefined,
         passwordHash: hashed?.hash ?? (passwordHash && schemes.toStored(passwordHash)),
         isPasswordShort: password !== undefined && parts.policy.isShort(password),
       })
+    return { ok: true, insert }
+  }
+
+  return {
+    isLastOwner,
+
+    create: async (input: AccountInput): Promise<AccountCreated> => {
+      const prepared = await prepare(input)
+      return prepared.ok ? prepared.insert() : prepared
     },
+
+    /** All of `create` that takes long, for who inserts in a transaction: a password is judged and hashed outside of it. */
+    prepare,
 
     update: (sub: string, changes: AccountInputChanges, version?: number): Promise<AccountUpdated> => {
       const updated = transaction<AccountUpdated>(async () => {

@@ -60,11 +60,11 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
   }
 
   const insert = async (batch: readonly CheckedAccount[]): Promise<CheckedAccount[]> => {
-    const rows = new Map(
+    const rows = new Map<CheckedAccount, TransferredAccount>(
       batch.flatMap((each) => (each.state === 'new' ? [[each, transferred(each.imported)] as const] : [])),
     )
     const made = await store.insert([...rows.values()])
-    return batch.map((each) => {
+    return batch.map((each): CheckedAccount => {
       const row = rows.get(each)
       if (!row || made.has(row.sub)) return each
       return { state: 'wrong', imported: each.imported, problems: [{ key: 'account-fields.taken_meanwhile' }] }
