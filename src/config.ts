@@ -52,6 +52,7 @@ export function loadConfig({ env = process.env, nodeVersion = process.versions.n
   if (Boolean(given.GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL) !== Boolean(given.GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD)) {
     problems.push('GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL and GATEHOUSE_BOOTSTRAP_ADMIN_PASSWORD: set both or neither')
   }
+  if (parsed.success) problems.push(...passwordProblems(parsed.data))
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems)
   return Object.freeze(assemble(parsed.data, production, root))
 }
@@ -83,6 +84,14 @@ function assemble(values: Variables, production: boolean, root: string) {
     cookieKeys: values.GATEHOUSE_COOKIE_KEYS,
     registration: values.GATEHOUSE_REGISTRATION,
     login: Object.freeze({ canSignUp: values.GATEHOUSE_SIGN_UP }),
+    password: Object.freeze({
+      minimumLength: values.GATEHOUSE_PASSWORD_MIN_LENGTH,
+      minimumLengthWithSecondFactor: values.GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR,
+      minimumStrength: values.GATEHOUSE_PASSWORD_MIN_STRENGTH,
+      composition: Object.freeze(values.GATEHOUSE_PASSWORD_COMPOSITION),
+      historySize: values.GATEHOUSE_PASSWORD_HISTORY,
+      maxAgeDays: values.GATEHOUSE_PASSWORD_MAX_AGE_DAYS,
+    }),
     session: Object.freeze({ idle: values.GATEHOUSE_SESSION_IDLE, absolute: values.GATEHOUSE_SESSION_ABSOLUTE }),
     mail: Object.freeze({
       /** Without one, in development, messages stay in the development mailbox. */
@@ -142,6 +151,17 @@ function productionProblems(given: Record<string, string | undefined>): string[]
     GATEHOUSE_SMTP_URL: 'set it to the server that takes your mail; the mailbox page is for development',
   }
   return Object.entries(needed).flatMap(([name, fix]) => (given[name] ? [] : [`${name}: ${fix}`]))
+}
+
+function passwordProblems(values: Variables): string[] {
+  const [alone, beside] = [
+    values.GATEHOUSE_PASSWORD_MIN_LENGTH,
+    values.GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR,
+  ]
+  if (beside <= alone) return []
+  return [
+    `GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: must not be more than GATEHOUSE_PASSWORD_MIN_LENGTH (${alone})`,
+  ]
 }
 
 function olderThan(version: string, major: number, minor: number): boolean {

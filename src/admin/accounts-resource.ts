@@ -1,10 +1,11 @@
 // The JSON resource of people's accounts. There is always one enabled owner.
 import type { z } from 'zod'
-import type { AccountRegistration } from '../accounts/account-registration.ts'
+import type { AccountRegistration, Problem } from '../accounts/account-registration.ts'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
 import type { AccountLocks } from '../accounts/sign-in/account-locks.ts'
 import type { Database } from '../database/database.ts'
 import { type AppError, conflict, notFound, serviceUnavailable } from '../http/errors.ts'
+import type { Translator } from '../language/translations.ts'
 import type { AccessRevocation } from '../oidc/access-revocation.ts'
 import { demandRoles } from './admin-rights.ts'
 import type { Caller } from './guard.ts'
@@ -20,6 +21,8 @@ export interface AccountsResourceParts {
   accountRegistration: AccountRegistration
   revocation: AccessRevocation
   transaction: Database['transaction']
+  /** What is wrong with a field is told in it. */
+  english: Translator
 }
 
 const path = '/accounts'
@@ -83,7 +86,7 @@ function creating(parts: AccountsResourceParts): Operation {
         email: body.email,
         password: body.password,
       })
-      if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems)
+      if (!created.ok) throw created.reason ? refusal(created.reason) : invalid(created.problems, parts.english)
       const location = `/admin/api/v1${path}/${encodeURIComponent(created.account.sub)}`
       return { ...(await shown(created.account, parts)), location }
     },
@@ -108,7 +111,7 @@ function updating(parts: AccountsResourceParts): Operation {
       demandRoles(caller, body.roles ?? [])
       // Against the version whose roles were looked at, so that nobody gets hold of somebody who has just become an owner.
       const updated = await parts.accountRegistration.update(id, changesIn(body), version ?? before.version)
-      if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems)
+      if (!updated.ok) throw updated.reason ? refusal(updated.reason) : invalid(updated.problems, parts.english)
       return shown(updated.account, parts)
     },
   })
@@ -202,13 +205,22 @@ function refusal(reason: Refusal): AppError {
   return conflict(reason, 'There is an account with this e-mail address, username or sub already.')
 }
 
-const invalid = (problems: readonly { field: string; message: string }[]) =>
-  invalidFields(namedFields(problems, { isEmailVerified: 'email_verified' }))
+const invalid = (problems: readonly Problem[], { say }: Translator) =>
+  invalidFields(
+    namedFields(
+      problems.map((problem) => ({ field: problem.field, message: say(problem) })),
+      { isEmailVerified: 'email_verified' },
+    ),
+  )
 
+/** The store takes an empty text for "take it away". */
 const changesIn = (body: z.output<typeof schemas.accountUpdate>) => ({
   email: body.email,
   isEmailVerified: body.email_verified,
+  username: body.username === null ? '' : body.username,
   name: body.name,
+  profile: body.profile,
+  locale: body.locale === null ? '' : body.locale,
   roles: body.roles,
 })
 
@@ -222,7 +234,10 @@ const accountJson = (account: Account, locked: boolean): z.output<typeof schemas
   sub: account.sub,
   email: account.email,
   email_verified: account.isEmailVerified,
+  username: account.username ?? null,
   name: account.name ?? null,
+  profile: account.profile,
+  locale: account.locale ?? null,
   roles: account.roles,
   has_password: account.hasPassword,
   locked,

@@ -1,6 +1,7 @@
 // The JSON of the admin API: what requests may hold and answers do hold, in the names of the standards where they have any.
 import { z } from 'zod'
-import { accountRoles } from '../accounts/account-registration.ts'
+import { accountRoles } from '../accounts/account-fields.ts'
+import { addressParts, profileClaims } from '../accounts/standard-claims.ts'
 import { signingAlgorithms } from '../apis/api-store.ts'
 import { authMethods, idTokenAlgorithms } from '../clients/client-rules.ts'
 import { clientKinds } from '../clients/client-store.ts'
@@ -123,10 +124,23 @@ export const api = z
   })
   .meta({ id: 'Api' })
 
+const textsNamed = <Name extends string>(names: readonly Name[]) =>
+  Object.fromEntries(names.map((name) => [name, z.string()])) as Record<Name, z.ZodString>
+const profile = z
+  .strictObject({
+    ...textsNamed(profileClaims),
+    address: z.strictObject(textsNamed(addressParts)).partial(),
+  })
+  .partial()
+  .meta({ id: 'Profile', description: 'Standard claims (OpenID Connect Core, 5.1); given, it replaces them all' })
+
 const accountFields = {
   email: z.string(),
   email_verified: z.boolean(),
+  username: z.string().meta({ description: 'A second name to sign in by; 3 to 64 characters, unique in any case' }),
   name: z.string(),
+  profile,
+  locale: z.string().meta({ description: 'The language of the person (BCP 47)' }),
   roles: z.array(z.enum(accountRoles)),
 }
 export const accountCreation = z
@@ -135,14 +149,21 @@ export const accountCreation = z
   .required({ email: true })
   .meta({ id: 'AccountCreation' })
 export const accountUpdate = z
-  .strictObject(accountFields)
+  .strictObject({
+    ...accountFields,
+    username: removable(accountFields.username),
+    locale: removable(accountFields.locale),
+  })
   .partial()
   .meta({ id: 'AccountUpdate', description: 'A new address counts as unverified unless email_verified says otherwise' })
 export const account = z
   .strictObject({
     sub: z.string(),
     ...accountFields,
+    username: z.string().nullable(),
     name: z.string().nullable(),
+    profile: z.looseObject({}).meta({ description: 'Standard claims (OpenID Connect Core, 5.1)' }),
+    locale: z.string().nullable(),
     roles: strings,
     has_password: z.boolean(),
     locked: z.boolean().meta({

@@ -26,10 +26,10 @@ export async function prepareFirstStart({ config, server, write }: FirstStartPar
   const administrator = firstAdministrator({ config }, server.stores, server.node)
   if (config.bootstrapAdministrator) {
     const made = await administrator.bootstrap(config.bootstrapAdministrator)
-    if (made && !made.ok)
-      throw new Error(
-        `GATEHOUSE_BOOTSTRAP_ADMIN_…: ${made.reason ?? made.problems.map(({ message }) => message).join(' ')}`,
-      )
+    if (made && !made.ok) {
+      const { say } = server.node.translations.english
+      throw new Error(`GATEHOUSE_BOOTSTRAP_ADMIN_…: ${made.reason ?? made.problems.map(say).join(' ')}`)
+    }
   }
   const link = await administrator.link()
   const client = config.production ? undefined : await developmentClient(config, server)

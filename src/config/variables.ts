@@ -15,6 +15,11 @@ const sealingKey = z.string().refine((value) => /^[\w-]{43}=?$/.test(value), {
   message: 'must be 32 random bytes in base64url; make one with `npx gatehouse secret generate`',
 })
 
+/** NIST SP 800-63B-4 section 3.1.1.2: never fewer than 8, and at least 64 must be allowed. */
+const passwordLength = (initial: number) => z.coerce.number().int().min(8).max(64).default(initial)
+/** Kinds of characters, for those whose auditors ask for some of each. */
+export const characterClasses = ['lower', 'upper', 'digit', 'symbol'] as const
+
 const processVariables = {
   NODE_ENV: z.string().default('development').describe('`production` refuses every development default'),
   PORT: port.default(3000).describe('port of the server'),
@@ -93,7 +98,37 @@ const signInVariables = {
   GATEHOUSE_SESSION_ABSOLUTE: seconds(14 * 86_400).describe('seconds after which every session ends'),
 }
 
-const passwordVariables = {}
+const passwordVariables = {
+  GATEHOUSE_PASSWORD_MIN_LENGTH: passwordLength(15).describe('fewest characters of a password that is the only factor'),
+  GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: passwordLength(8).describe(
+    'fewest characters of a password beside a second factor',
+  ),
+  GATEHOUSE_PASSWORD_MIN_STRENGTH: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(4)
+    .default(2)
+    .describe('lowest zxcvbn score, 0 (any) to 4; see [passwords](docs/passwords.md)'),
+  GATEHOUSE_PASSWORD_COMPOSITION: list
+    .pipe(z.array(z.enum(characterClasses)))
+    .default([])
+    .describe('kinds of characters that each password must hold: `lower,upper,digit,symbol`; off unless set'),
+  GATEHOUSE_PASSWORD_HISTORY: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(24)
+    .default(0)
+    .describe('how many earlier passwords, beside the present one, may not come back'),
+  GATEHOUSE_PASSWORD_MAX_AGE_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(3650)
+    .default(0)
+    .describe('days after which a password must be changed; 0 is never'),
+}
 
 const mailVariables = {
   GATEHOUSE_SMTP_URL: z

@@ -7,6 +7,7 @@ import type { Database } from '../database/database.ts'
 import { readForm } from '../http/form-body.ts'
 import { showPage } from '../http/show-page.ts'
 import type { Views } from '../http/views.ts'
+import { languageOf } from '../language/language-choice.ts'
 import { registrationProblems } from './registration-problems.ts'
 
 export interface FirstAdministratorParts {
@@ -14,7 +15,7 @@ export interface FirstAdministratorParts {
   views: Views
   database: Pick<Database, 'transaction'>
   accounts: Pick<AccountStore, 'countOtherOwners'>
-  registration: Pick<AccountRegistration, 'create'>
+  registration: Pick<AccountRegistration, 'prepare'>
   links: {
     create(purpose: string, options: { seconds: number }): Promise<string>
     find(purpose: string, token: string): Promise<unknown>
@@ -34,14 +35,26 @@ export function createFirstAdministrator(parts: FirstAdministratorParts) {
   const hasOwner = async () => (await accounts.countOtherOwners('')) > 0
 
   /** Undefined when there is an administrator already, or when the link has been used. */
-  const create = (token: string, given: { email: string; password: string }) =>
-    database.transaction(async () => {
+  const create = async (token: string, given: { email: string; password: string }) => {
+    if (!(await links.find(purpose, token))) return undefined
+    // Before the transaction: whoever waits for its locks must not wait for a password.
+    const prepared = await registration.prepare({ ...given, roles: ['owner'], isEmailVerified: true })
+    if (!prepared.ok) return prepared
+    return database.transaction(async () => {
       if (!(await links.find(purpose, token)) || (await hasOwner())) return undefined
-      const result = await registration.create({ ...given, roles: ['owner'], isEmailVerified: true })
+      const result = await prepared.insert()
       if (result.ok && !(await links.redeem(purpose, token)))
         throw new Error('The link was used while its row was locked.')
       return result
     })
+  }
+
+  const bootstrap = async (given: { email: string; password: string }) => {
+    if (await database.transaction(hasOwner)) return undefined
+    const prepared = await registration.prepare({ ...given, roles: ['owner'], isEmailVerified: true })
+    if (!prepared.ok) return prepared
+    return database.transaction(async () => ((await hasOwner()) ? undefined : prepared.insert()))
+  }
 
   return {
     /** A new link, unless there is an administrator; earlier links stop working. */
@@ -52,10 +65,7 @@ export function createFirstAdministrator(parts: FirstAdministratorParts) {
         return `${issuer}/setup/${await links.create(purpose, { seconds: lifetime })}`
       }),
     /** For automation: makes the administrator that the environment names, at the first start only. */
-    bootstrap: (given: { email: string; password: string }) =>
-      database.transaction(async () =>
-        (await hasOwner()) ? undefined : registration.create({ ...given, roles: ['owner'], isEmailVerified: true }),
-      ),
+    bootstrap,
     routes: firstAdministratorRoutes(parts, create),
   }
 }
@@ -85,7 +95,7 @@ function firstAdministratorRoutes(
     if (!result) return expired(ctx)
     if (result.ok) return showPage(ctx, views, 'first-administrator-done', { email: result.account.email, issuer })
     ctx.status = 400
-    form(ctx, { email, errors: registrationProblems(result) })
+    form(ctx, { email, errors: registrationProblems(result, languageOf(ctx)) })
   })
   return router
 }

@@ -5,6 +5,7 @@ import { badRequest, notFound } from '../http/errors.ts'
 import { readForm } from '../http/form-body.ts'
 import { showPage } from '../http/show-page.ts'
 import type { Views } from '../http/views.ts'
+import { languageOf } from '../language/language-choice.ts'
 import type { ConsentPage } from './consent-page.ts'
 import type { Interactions } from './interaction.ts'
 import { publisherHost } from './interaction.ts'
@@ -114,7 +115,7 @@ async function handleSignUp(ctx: Context, parts: LoginParts): Promise<void> {
   if (!canSignUp) throw notFound('This server does not let people create accounts themselves.')
   await interactions.load(ctx, 'sign-in')
   const { email = '', name = '', password = '' } = readForm(ctx)
-  const result = await signUp.create({ email, name, password, address: ctx.ip })
+  const result = await signUp.create({ email, name, password, address: ctx.ip, language: languageOf(ctx) })
   if (result.ok) return interactions.finish(ctx, signedIn(result.account.sub))
   if (result.retryAfter) ctx.set('Retry-After', String(result.retryAfter))
   ctx.status = result.status

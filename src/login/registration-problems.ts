@@ -1,5 +1,6 @@
 // Puts the reasons why an account was not made into words for the page.
 import type { AccountCreated } from '../accounts/account-registration.ts'
+import type { Translator } from '../language/translations.ts'
 
 export interface FieldProblem {
   field: string
@@ -13,6 +14,10 @@ const reasons = {
   busy: { field: 'password', message: 'Many people are signing in at the moment. Wait a few seconds, then try again.' },
 }
 
-export function registrationProblems(refused: Extract<AccountCreated, { ok: false }>): FieldProblem[] {
-  return refused.reason === undefined ? refused.problems : [reasons[refused.reason]]
+export function registrationProblems(
+  refused: Extract<AccountCreated, { ok: false }>,
+  { say }: Pick<Translator, 'say'>,
+): FieldProblem[] {
+  if (refused.reason !== undefined) return [reasons[refused.reason]]
+  return refused.problems.map((problem) => ({ field: problem.field, message: say(problem) }))
 }

@@ -1,6 +1,7 @@
 // Creates the account of somebody who arrives, by the rules for e-mail addresses and passwords.
 import type { AccountRegistration } from '../accounts/account-registration.ts'
 import type { Account } from '../accounts/account-store.ts'
+import type { Translator } from '../language/translations.ts'
 import { type FieldProblem, registrationProblems } from './registration-problems.ts'
 
 export interface SignUpParts {
@@ -23,6 +24,7 @@ export function createSignUp({ registration, throttle, minimumLength }: SignUpPa
       name: string
       password: string
       address: string
+      language: Translator
     }): Promise<SignUpResult> => {
       const reservation = await throttle.reserve(given.address)
       if (!reservation.ok) {
@@ -36,7 +38,11 @@ export function createSignUp({ registration, throttle, minimumLength }: SignUpPa
         ...(name ? { name } : undefined),
       })
       if (result.ok) return result
-      return { ok: false, status: result.reason === 'busy' ? 503 : 400, problems: registrationProblems(result) }
+      return {
+        ok: false,
+        status: result.reason === 'busy' ? 503 : 400,
+        problems: registrationProblems(result, given.language),
+      }
     },
   }
 }

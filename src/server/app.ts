@@ -26,7 +26,7 @@ import { mailboxRoutes } from '../mail/mailbox-routes.ts'
 import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
-import { minimumPasswordLength, type Node } from './node.ts'
+import type { Node } from './node.ts'
 import { createSecretGuessingLimit } from './secret-guessing.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
@@ -144,7 +144,7 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
     signUp: createSignUp({
       registration: registrations.accounts,
       throttle: createFailureLimit({ points: 60, seconds: 3600 }),
-      minimumLength: minimumPasswordLength,
+      minimumLength: node.minimumPasswordLength,
     }),
   })
 }
@@ -169,7 +169,7 @@ export function firstAdministrator(
     accounts: stores.accounts,
     registration: node.registrations.accounts,
     links: stores.links,
-    minimumLength: minimumPasswordLength,
+    minimumLength: node.minimumPasswordLength,
   })
 }
 
@@ -183,6 +183,7 @@ function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware 
     apiRegistration: apis,
     clientRegistration: clients,
     accountRegistration: accounts,
+    english: node.translations.english,
     revocation: node.revocation,
     transaction: stores.database.transaction,
     ensureAlgorithm: node.ensureAlgorithm,

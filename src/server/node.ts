@@ -9,9 +9,12 @@ import { createFactorStore } from '../accounts/factors/factor-store.ts'
 import { createPasskeys } from '../accounts/factors/passkeys.ts'
 import { createRecoveryCodes } from '../accounts/factors/recovery-codes.ts'
 import { createTotp } from '../accounts/factors/totp.ts'
+import { createHashSchemes } from '../accounts/password/imported/hash-schemes.ts'
 import { createPasswords } from '../accounts/password/password.ts'
+import { createPasswordChange } from '../accounts/password/password-change.ts'
+import { createPasswordPolicy } from '../accounts/password/password-policy.ts'
 import { createPasswordQueue } from '../accounts/password/password-queue.ts'
-import { passwordProblem } from '../accounts/password/password-rules.ts'
+import { createPasswordStrength } from '../accounts/password/password-strength.ts'
 import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'
@@ -37,8 +40,8 @@ const productName = 'Gatehouse'
 
 export type Node = ReturnType<typeof createNode>
 
-/** NIST SP 800-63B-4: at least 15 characters where the password is the only factor. */
-export const minimumPasswordLength = 15
+/** Whether everybody has a second factor, or sets one up at the first sign-in. */
+const requiresSecondFactor = false
 
 export function createNode(parts: ServerParts, stores: Stores) {
   const { config, log } = parts
@@ -52,7 +55,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
   })
   const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
   const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
-  const passwords = createPasswords({ queue: createPasswordQueue({}) })
+  const passwordParts = createPasswordParts(config, stores)
   const refusals = createRefusalLog({ log, isDevelopment })
   const engine = createEngine({
     ...stores,
@@ -78,7 +81,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     assets,
     views,
     translations,
-    passwords,
+    ...passwordParts,
     factors: createFactors(config, stores),
     refusals,
     engine,
@@ -89,7 +92,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
       issuer: config.issuer,
       links: stores.links,
     }),
-    registrations: createRegistrations(config, stores, passwords),
+    registrations: createRegistrations(config, stores, passwordParts),
     revocation: createAccessRevocation({ ...stores, forgetClient: stores.clientCache.forget }),
     readiness: createReadiness({
       steps: startSteps(config, stores, keys, parts.databaseUrl),
@@ -146,7 +149,28 @@ function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
   }
 }
 
-function createRegistrations(config: Config, stores: Stores, passwords: ReturnType<typeof createPasswords>) {
+function createPasswordParts(config: Config, { sealing, passwordStore }: Stores) {
+  const schemes = createHashSchemes({ sealing })
+  const passwords = createPasswords({ queue: createPasswordQueue({}), schemes })
+  const passwordStrength = createPasswordStrength({ patience: 5000, idle: 60_000 })
+  const passwordPolicy = createPasswordPolicy({
+    rules: config.password,
+    productName,
+    strength: passwordStrength,
+    passwords,
+    now: () => new Date(),
+  })
+  return {
+    schemes,
+    passwords,
+    passwordStrength,
+    passwordPolicy,
+    passwordChange: createPasswordChange({ passwordStore, policy: passwordPolicy, passwords }),
+    minimumPasswordLength: passwordPolicy.minimumLength(requiresSecondFactor),
+  }
+}
+
+function createRegistrations(config: Config, stores: Stores, parts: ReturnType<typeof createPasswordParts>) {
   const { database, apis, clients, accounts } = stores
   const { transaction } = database
   const audience = adminAudience(config.issuer)
@@ -162,12 +186,10 @@ function createRegistrations(config: Config, stores: Stores, passwords: ReturnTy
     accounts: createAccountRegistration({
       store: accounts,
       transaction,
-      passwordProblem: (password, { personalWords }) =>
-        passwordProblem(password, {
-          minimumLength: minimumPasswordLength,
-          personalWords: [...personalWords, productName],
-        }),
-      hashPassword: passwords.hash,
+      policy: parts.passwordPolicy,
+      hashPassword: parts.passwords.hash,
+      schemes: parts.schemes,
+      requiresSecondFactor,
     }),
   }
 }

@@ -57,6 +57,7 @@ export function createServer(parts: ServerParts) {
       await sweeper.stop()
       await mailSender?.stop()
       await stores.listener.stop()
+      await node.passwordStrength.close()
       await stores.database.end()
     },
   }

@@ -4,6 +4,8 @@ import {
   createAccountRegistration,
 } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createHashSchemes } from '../../src/accounts/password/imported/hash-schemes.ts'
+import { createSealing } from '../../src/sealing.ts'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
 
 const argon2Hash = `$argon2id$v=19$m=19456,t=2,p=1$${'c2FsdHNhbHRzYWx0'}$${'a'.repeat(43)}`
@@ -12,6 +14,7 @@ let fresh: FreshDatabase
 let store: ReturnType<typeof createAccountStore>
 let registration: ReturnType<typeof createAccountRegistration>
 let isBusy = false
+let isPolicyBusy = false
 const asked: { password: string; personalWords: string[] }[] = []
 
 beforeAll(async () => {
@@ -20,10 +23,16 @@ beforeAll(async () => {
   registration = createAccountRegistration({
     store,
     transaction: fresh.database.transaction,
-    passwordProblem: (password, { personalWords }) => {
-      asked.push({ password, personalWords })
-      return password.length < 15 ? 'The password is too short.' : undefined
+    policy: {
+      problem: async (password, { personalWords, hasSecondFactor }) => {
+        if (isPolicyBusy) return 'busy'
+        asked.push({ password, personalWords: [...personalWords] })
+        return password.length < (hasSecondFactor ? 8 : 15) ? { key: 'password.too_short' } : undefined
+      },
+      isShort: (password) => password.length < 15,
     },
+    schemes: createHashSchemes({ sealing: createSealing([Buffer.alloc(32, 1)]) }),
+    requiresSecondFactor: false,
     hashPassword: async (password) =>
       isBusy ? { ok: false, reason: 'busy' } : { ok: true, hash: `$test$${password.length}` },
   })
@@ -72,11 +81,19 @@ describe('making an account', () => {
     ['an endless sub', { sub: 'a'.repeat(256) }, 'sub'],
     ['a weak password', { password: 'short' }, 'password'],
     ['a password and a hash', { password: 'a long enough password', passwordHash: argon2Hash }, 'password'],
+    ...['ab', 'a'.repeat(65), 'ann@home', '.ann', 'ann-', 'ann bell', 'jörg', 'аnn', 'an\nn', 'ann＠home'].map(
+      (username): [string, Partial<AccountInput>, keyof AccountInput] => [
+        `the username ${JSON.stringify(username)}`,
+        { username },
+        'username',
+      ],
+    ),
+    ['a locale that is none', { locale: 'de_AT!' }, 'locale'],
     ['a bare hash', { passwordHash: 'd41d8cd98f00b204e9800998ecf8427e' }, 'passwordHash'],
     ['an impossible time', { createdAt: new Date('never') }, 'createdAt'],
   ])('refuses %s', async (_, change, field) => {
     const result = await registration.create({ email: 'good@example.com', ...change })
-    expect(result).toEqual({ ok: false, problems: [{ field, message: expect.any(String) }] })
+    expect(result).toEqual({ ok: false, problems: [expect.objectContaining({ field, key: expect.any(String) })] })
     expect(await store.list({ limit: 100 })).toEqual([])
   })
 
@@ -119,6 +136,87 @@ describe('making an account', () => {
     const busy = await registration.create({ email: 'busy@example.com', password: 'correct horse battery' })
     isBusy = false
     expect(busy).toEqual({ ok: false, reason: 'busy' })
+    isPolicyBusy = true
+    const unjudged = await registration.create({ email: 'busy@example.com', password: 'correct horse battery' })
+    isPolicyBusy = false
+    expect(unjudged).toEqual({ ok: false, reason: 'busy' })
+    expect(await store.findByEmail('busy@example.com')).toBeUndefined()
+  })
+})
+
+describe('usernames and claims', () => {
+  it('keeps a username as it is written, and knows it in any case', async () => {
+    const { sub } = await made({ email: 'named@example.com', username: ' Ann.Bell_2-x ' })
+    expect(await store.find(sub)).toMatchObject({ username: 'Ann.Bell_2-x' })
+    expect(await store.findByIdentifier('ANN.BELL_2-X')).toMatchObject({ sub })
+    expect(await registration.create({ email: 'other@example.com', username: 'ann.bell_2-X' })).toEqual({
+      ok: false,
+      reason: 'username_taken',
+    })
+  })
+
+  it('changes it, takes it away, and says when it is taken, also to two at once', async () => {
+    const [one, two] = await Promise.all([1, 2].map((n) => made({ email: `u${n}@example.com` })))
+    const results = await Promise.all(
+      [one, two].map((account) => registration.update(account?.sub ?? '', { username: 'wanted' })),
+    )
+    expect(results.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(results.filter((result) => 'reason' in result && result.reason === 'username_taken')).toHaveLength(1)
+    const winner = results.findIndex(({ ok }) => ok)
+    const sub = [one, two][winner]?.sub ?? ''
+    expect(await registration.update(sub, { username: 'Wanted' })).toMatchObject({ account: { username: 'Wanted' } })
+    expect(await registration.update(sub, { name: 'N' })).toMatchObject({ account: { username: 'Wanted' } })
+    expect(await registration.update(sub, { username: '' })).toMatchObject({ account: { username: undefined } })
+    expect(await registration.update(sub, { username: 'a@b.example' })).toMatchObject({
+      problems: [{ field: 'username', key: 'account-fields.username' }],
+    })
+  })
+
+  it('keeps claims in the form of the standard, and names the one that is wrong', async () => {
+    const { sub, profile, locale } = await made({
+      email: 'claims@example.com',
+      locale: 'PT-br',
+      profile: { given_name: ' Ann ', nickname: '', phone_number: '+44 (20) 7946-0018' },
+    })
+    expect({ profile, locale }).toEqual({
+      locale: 'pt-BR',
+      profile: { given_name: 'Ann', phone_number: '+442079460018' },
+    })
+    expect(
+      await registration.update(sub, { profile: { birthdate: '1990-02-30', email: 'x@example.com' } }),
+    ).toMatchObject({
+      problems: [
+        { field: 'profile.birthdate', key: 'account-fields.birthdate' },
+        { field: 'profile.email', key: 'account-fields.unknown_claim', values: { claim: 'email' } },
+      ],
+    })
+    expect(await registration.update(sub, { profile: {}, locale: '' })).toMatchObject({
+      account: { profile: {}, locale: undefined },
+    })
+  })
+})
+
+describe('where everybody has a second factor', () => {
+  it('takes a shorter password and remembers that it is short', async () => {
+    const shorter = createAccountRegistration({
+      store,
+      transaction: fresh.database.transaction,
+      policy: {
+        problem: async (password, { hasSecondFactor }) =>
+          password.length < (hasSecondFactor ? 8 : 15) ? { key: 'password.too_short' } : undefined,
+        isShort: (password) => password.length < 15,
+      },
+      hashPassword: async () => ({ ok: true, hash: '$test$' }),
+      schemes: createHashSchemes({ sealing: createSealing([Buffer.alloc(32, 1)]) }),
+      requiresSecondFactor: true,
+    })
+    const short = await shorter.create({ email: 'short@example.com', password: 'kT7#vQ2!' })
+    const long = await shorter.create({ email: 'long@example.com', password: 'kT7#vQ2!kT7#vQ3?' })
+    expect([short, long]).toMatchObject([
+      { account: { isPasswordShort: true } },
+      { account: { isPasswordShort: false } },
+    ])
+    expect(await shorter.create({ email: 's@example.com', password: 'kT7#vQ2' })).toMatchObject({ ok: false })
   })
 })
 

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import Koa from 'koa'
 import { createAccountRegistration } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createHashSchemes } from '../../src/accounts/password/imported/hash-schemes.ts'
 import { createAccountLocks } from '../../src/accounts/sign-in/account-locks.ts'
 import { createSignInThrottleStore } from '../../src/accounts/sign-in/sign-in-throttle-store.ts'
 import { adminApi } from '../../src/admin/admin-api.ts'
@@ -14,10 +16,12 @@ import { createClientStore } from '../../src/clients/client-store.ts'
 import { createErrorRenderer } from '../../src/http/error-renderer.ts'
 import { createInputCheck } from '../../src/http/request/input-check.ts'
 import { createRequestLog } from '../../src/http/request-log.ts'
+import { createTranslations } from '../../src/language/translations.ts'
 import { createAccessRevocation } from '../../src/oidc/access-revocation.ts'
 import { createConsentStore } from '../../src/oidc/storage/consent-store.ts'
 import { createGrantStore } from '../../src/oidc/storage/grant-store.ts'
 import { createSessionStore } from '../../src/oidc/storage/session-store.ts'
+import { createSealing } from '../../src/sealing.ts'
 import { memoryLog, plainViews, serve } from '../http/serving.ts'
 import { freshDatabase } from '../support/fresh-database.ts'
 
@@ -61,6 +65,8 @@ export interface CallOptions {
   headers?: Record<string, string>
 }
 
+const { english } = createTranslations({ directory: join(import.meta.dirname, '../../views/locales') })
+
 export type AdminWorld = Awaited<ReturnType<typeof adminWorld>>
 
 /** The admin API alone, on a real database, with a signing key of its own. */
@@ -87,7 +93,13 @@ export async function adminWorld() {
   const accountRegistration = createAccountRegistration({
     store: accounts,
     transaction,
-    passwordProblem: (password) => (password.length < 15 ? 'This password is too short.' : undefined),
+    policy: {
+      problem: async (password) =>
+        password.length < 15 ? { key: 'password.too_short', values: { minimum: 15 } } : undefined,
+      isShort: () => false,
+    },
+    schemes: createHashSchemes({ sealing: createSealing([Buffer.alloc(32, 1)]) }),
+    requiresSecondFactor: false,
     hashPassword: async (password) => ({ ok: true, hash: `$test$${password.length}` }),
   })
   const middleware = adminApi({
@@ -107,6 +119,7 @@ export async function adminWorld() {
     accounts,
     accountLocks: createAccountLocks({ store: createSignInThrottleStore({ database }) }),
     accountRegistration,
+    english,
     revocation: createAccessRevocation({ database, accounts, clients, grants, sessions, consents, forgetClient }),
     transaction,
     ensureAlgorithm: async () => undefined,

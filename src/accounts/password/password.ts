@@ -1,7 +1,8 @@
 // Checks and hashes passwords through the queue, at the same cost whether or not there is such an account.
 import type { AccountWithPassword } from '../account-store.ts'
-import { hash, needsRehash, unmatchableHash, verify } from './password-hash.ts'
-import type { PasswordQueue } from './password-queue.ts'
+import type { HashSchemes } from './imported/hash-schemes.ts'
+import { hash, unmatchableHash } from './password-hash.ts'
+import type { PasswordQueue, Queued } from './password-queue.ts'
 import { isTooLong } from './password-rules.ts'
 
 export type PasswordCheck = { ok: true; needsRehash: boolean } | { ok: false; reason: 'wrong' | 'busy' }
@@ -14,29 +15,33 @@ export interface Passwords {
     password: string,
   ): Promise<PasswordCheck>
   hash(password: string): Promise<HashedPassword>
+  /** Whether a hash, of an earlier password say, is this password's. */
+  matches(hash: string, password: string): Promise<Queued<boolean>>
 }
 
 interface Parts {
   queue: PasswordQueue
+  schemes: Pick<HashSchemes, 'verify' | 'needsRehash'>
 }
 
-export function createPasswords({ queue }: Parts): Passwords {
+export function createPasswords({ queue, schemes }: Parts): Passwords {
   const dummy = unmatchableHash()
+  /** A hash that cannot be read fits no password, and takes as long to say so. */
+  const verify = (stored: string, password: string) =>
+    schemes.verify(stored, password).catch(() => schemes.verify(dummy, password))
+
   return {
     check: async (account, password) => {
       const stored = account?.disabledAt || isTooLong(password) ? undefined : account?.passwordHash
-      const verified = await queue.run(() => verifyAny(stored, dummy, isTooLong(password) ? '' : password))
+      const verified = await queue.run(() => verify(stored ?? dummy, isTooLong(password) ? '' : password))
       if (!verified.ok) return verified
       if (!verified.value || !stored) return { ok: false, reason: 'wrong' }
-      return { ok: true, needsRehash: needsRehash(stored) }
+      return { ok: true, needsRehash: schemes.needsRehash(stored, password) }
     },
     hash: async (password) => {
       const hashed = await queue.run(() => hash(password))
       return hashed.ok ? { ok: true, hash: hashed.value } : hashed
     },
+    matches: (stored, password) => queue.run(() => verify(stored, isTooLong(password) ? '' : password)),
   }
 }
-
-/** A hash that cannot be read fits no password, and takes as long to say so. */
-const verifyAny = (stored: string | undefined, dummy: string, password: string): Promise<boolean> =>
-  stored === undefined ? verify(dummy, password) : verify(stored, password).catch(() => verify(dummy, password))

@@ -11,7 +11,7 @@ const mask = '********'
 /** `databaseUrl` is the embedded database's; it is shown whole, since it works on this machine only. */
 export function effectiveConfig(config: Config, databaseUrl: string | undefined): EffectiveConfig {
   const [, ...oldSealingKeys] = config.sealingKeys
-  const { http, database, session, login, mail, bootstrapAdministrator } = config
+  const { http, database, session, login, mail, password, bootstrapAdministrator } = config
   return {
     NODE_ENV: config.production ? 'production' : 'development',
     PORT: http.port,
@@ -32,6 +32,12 @@ export function effectiveConfig(config: Config, databaseUrl: string | undefined)
     GATEHOUSE_REGISTRATION: config.registration,
     GATEHOUSE_SESSION_IDLE: session.idle,
     GATEHOUSE_SESSION_ABSOLUTE: session.absolute,
+    GATEHOUSE_PASSWORD_MIN_LENGTH: password.minimumLength,
+    GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: password.minimumLengthWithSecondFactor,
+    GATEHOUSE_PASSWORD_MIN_STRENGTH: password.minimumStrength,
+    GATEHOUSE_PASSWORD_COMPOSITION: [...password.composition],
+    GATEHOUSE_PASSWORD_HISTORY: password.historySize,
+    GATEHOUSE_PASSWORD_MAX_AGE_DAYS: password.maxAgeDays,
     GATEHOUSE_SMTP_URL: mail.server ? withoutPassword(mail.server.url) : null,
     GATEHOUSE_MAIL_FROM: mail.from.name ? `${mail.from.name} <${mail.from.address}>` : mail.from.address,
     GATEHOUSE_DATABASE_POOL: database.poolSize,

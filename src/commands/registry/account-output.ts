@@ -1,6 +1,10 @@
 // Shows an account in the claims of OpenID Connect, for people, and as a line of an import file.
-import type { Account, AccountWithPassword } from '../../accounts/account-store.ts'
+import type { Account } from '../../accounts/account-store.ts'
+import type { HashSchemes } from '../../accounts/password/imported/hash-schemes.ts'
 import type { AccountLock } from '../../accounts/sign-in/sign-in-throttle-store.ts'
+import { totpSealingPurpose } from '../../accounts/transfer/account-import.ts'
+import type { TransferredAccount } from '../../accounts/transfer/account-transfer-store.ts'
+import type { Sealing } from '../../sealing.ts'
 import { lines } from '../terminal.ts'
 
 export const accountState = (account: Account): string => (account.disabledAt ? 'disabled' : 'active')
@@ -10,7 +14,10 @@ export const accountJson = (account: Account, locks?: readonly AccountLock[]) =>
   sub: account.sub,
   email: account.email,
   email_verified: account.isEmailVerified,
+  username: account.username,
   name: account.name,
+  profile: account.profile,
+  locale: account.locale,
   roles: account.roles,
   has_password: account.hasPassword,
   disabled: account.disabledAt !== undefined,
@@ -23,7 +30,9 @@ export const accountText = (account: Account, locks: readonly AccountLock[] = []
   lines({
     sub: account.sub,
     email: `${account.email}${account.isEmailVerified ? ' (verified)' : ''}`,
+    username: account.username,
     name: account.name,
+    locale: account.locale,
     roles: account.roles.join(' '),
     state: accountState(account),
     password: account.hasPassword ? 'set' : 'none',
@@ -31,16 +40,30 @@ export const accountText = (account: Account, locks: readonly AccountLock[] = []
     'created at': account.createdAt.toISOString(),
   })
 
-/** What `accounts import` reads. */
-export const exportedLine = (account: AccountWithPassword): string =>
-  JSON.stringify({
+interface ExportParts {
+  schemes: Pick<HashSchemes, 'toPortable'>
+  sealing: Pick<Sealing, 'open'>
+}
+
+/** What `accounts import` reads, there or here: nothing in it is sealed. */
+export function exportedLine(account: TransferredAccount, { schemes, sealing }: ExportParts): string {
+  const { passwordHash, sealedTotpSecret, profile } = account
+  return JSON.stringify({
     sub: account.sub,
     email: account.email,
     email_verified: account.isEmailVerified,
+    username: account.username,
     name: account.name,
-    password_hash: account.passwordHash,
+    profile: Object.keys(profile).length > 0 ? profile : undefined,
+    locale: account.locale,
+    password_hash: passwordHash && schemes.toPortable(passwordHash),
+    password_changed_at: account.passwordChangedAt?.toISOString(),
+    password_is_short: account.isPasswordShort || undefined,
+    totp_secret: sealedTotpSecret && sealing.open(sealedTotpSecret, totpSealingPurpose),
+    email_code_enabled: account.isEmailCodeEnabled || undefined,
     roles: account.roles,
-    created_at: account.createdAt.toISOString(),
+    created_at: account.createdAt?.toISOString(),
     // Or a copy would let in whom this server keeps out.
-    disabled: account.disabledAt ? true : undefined,
+    disabled: account.isDisabled || undefined,
   })
+}

@@ -2,18 +2,21 @@
 import type { Readable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { Command } from 'commander'
-import type { AccountCreated } from '../../accounts/account-registration.ts'
 import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
-import { CommandRefusal, refuseProblems } from '../refusals.ts'
+import { CommandRefusal } from '../refusals.ts'
 import { table } from '../terminal.ts'
 import { accountJson, accountState, accountText } from './account-output.ts'
+import { accountRefusal } from './account-refusal.ts'
 import { addTransfer } from './account-transfer.ts'
-import { demandAccount, openAccounts, openLocks } from './open-accounts.ts'
+import { addUpdate } from './account-update.ts'
+import { demandAccount, englishOf, openAccounts, openLocks } from './open-accounts.ts'
 
 interface CreateOptions {
   email: string
+  username?: string
   name?: string
+  locale?: string
   passwordStdin?: boolean
   role?: string[]
   verified?: boolean
@@ -27,7 +30,7 @@ interface ListOptions {
 
 export function accountsCommand(parts: CommandParts): Command {
   const group = new Command('accounts')
-  for (const add of [addCreate, addList, addAccess, addTransfer]) add(group, parts)
+  for (const add of [addCreate, addUpdate, addList, addAccess, addTransfer]) add(group, parts)
   return group
 }
 
@@ -36,7 +39,9 @@ function addCreate(group: Command, { config, terminal, stdin }: CommandParts): v
     .command('create')
     .description('make an account')
     .requiredOption('--email <address>', 'e-mail address, which is the name at sign-in')
+    .option('--username <name>', 'a second name to sign in by')
     .option('--name <name>', 'name of the person')
+    .option('--locale <tag>', 'language of the person, such as de or pt-BR')
     .option('--password-stdin', 'read the password from standard input; without it the account has none')
     .option('--role <role>', 'a role: owner (repeatable)', collect)
     .option('--verified', 'the e-mail address is known to be theirs')
@@ -44,12 +49,14 @@ function addCreate(group: Command, { config, terminal, stdin }: CommandParts): v
       withDatabase(config(), async (open) => {
         const created = await openAccounts(open).create({
           email: options.email,
+          username: options.username,
           name: options.name,
+          locale: options.locale,
           password: options.passwordStdin ? await passwordFrom(stdin) : undefined,
           roles: options.role,
           isEmailVerified: options.verified,
         })
-        if (!created.ok) throw refusal(created, options.email)
+        if (!created.ok) throw accountRefusal(created, englishOf(open.config.root))
         terminal.print(accountJson(created.account), accountText(created.account))
       }),
     )
@@ -69,11 +76,12 @@ function addList(group: Command, { config, terminal }: CommandParts): void {
         const rows = shown.map((account) => [
           account.sub,
           account.email,
+          account.username ?? '',
           accountState(account),
           account.roles.join(' '),
           account.name ?? '',
         ])
-        const text = table(['SUB', 'EMAIL', 'STATE', 'ROLES', 'NAME'], rows, 'There is no such account.')
+        const text = table(['SUB', 'EMAIL', 'USERNAME', 'STATE', 'ROLES', 'NAME'], rows, 'There is no such account.')
         const next = found.length > limit ? shown.at(-1)?.sub : undefined
         terminal.print({ accounts: shown.map((account) => accountJson(account)), next_after: next }, text)
         if (next) terminal.note(`There are more: --after ${next}`)
@@ -81,7 +89,7 @@ function addList(group: Command, { config, terminal }: CommandParts): void {
     )
   group
     .command('show <account>')
-    .description('one account, by its sub or e-mail address')
+    .description('one account, by its sub, e-mail address or username')
     .action((who: string) =>
       withDatabase(config(), async (open) => {
         const account = await demandAccount(open, who)
@@ -147,15 +155,4 @@ async function passwordFrom(stdin: Readable): Promise<string> {
   const password = (await readText(stdin)).replace(/\r?\n$/, '')
   if (password === '') throw new CommandRefusal('invalid', 'There is no password on standard input.')
   return password
-}
-
-function refusal(created: AccountCreated & { ok: false }, email: string): CommandRefusal {
-  if (!created.reason) return refuseProblems(created.problems)
-  const messages = {
-    email_taken: `There is an account with the e-mail address ${email} already.`,
-    username_taken: 'There is an account with this username already.',
-    sub_taken: 'There is an account with this sub already.',
-    busy: 'Too many passwords are being hashed at once. Try again.',
-  }
-  return new CommandRefusal(created.reason, messages[created.reason])
 }

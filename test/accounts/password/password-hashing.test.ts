@@ -1,7 +1,11 @@
 import * as argon2 from 'argon2'
+import { createHashSchemes } from '../../../src/accounts/password/imported/hash-schemes.ts'
 import { createPasswords } from '../../../src/accounts/password/password.ts'
 import { hash, needsRehash, unmatchableHash, verify } from '../../../src/accounts/password/password-hash.ts'
 import { createPasswordQueue } from '../../../src/accounts/password/password-queue.ts'
+import { createSealing } from '../../../src/sealing.ts'
+
+const schemes = createHashSchemes({ sealing: createSealing([Buffer.alloc(32, 1)]) })
 
 const password = 'correct horse battery staple'
 const account = (passwordHash: string | undefined, disabledAt?: Date) => ({ passwordHash, disabledAt })
@@ -42,7 +46,7 @@ describe('hashing a password', () => {
 })
 
 describe('checking a password', () => {
-  const passwords = createPasswords({ queue: createPasswordQueue() })
+  const passwords = createPasswords({ queue: createPasswordQueue(), schemes })
 
   it('accepts the right one and says whether to hash it anew', async () => {
     const old = await argon2.hash(password, { memoryCost: 7168, timeCost: 5, parallelism: 1 })

@@ -1,9 +1,13 @@
+import { createHashSchemes } from '../../../src/accounts/password/imported/hash-schemes.ts'
 import { createPasswords } from '../../../src/accounts/password/password.ts'
 import { createPasswordQueue } from '../../../src/accounts/password/password-queue.ts'
+import { createSealing } from '../../../src/sealing.ts'
+
+const schemes = createHashSchemes({ sealing: createSealing([Buffer.alloc(32, 1)]) })
 
 describe('queueing password hashes', () => {
   it('evaluates one and 32 that wait of 64 parallel sign-ins, and refuses the others within 50 ms', async () => {
-    const passwords = createPasswords({ queue: createPasswordQueue() })
+    const passwords = createPasswords({ queue: createPasswordQueue(), schemes })
     const start = performance.now()
     const answers = await Promise.all(
       Array.from({ length: 64 }, async () => ({

@@ -1,8 +1,14 @@
+import { join } from 'node:path'
 import { commonPasswords } from '../../../src/accounts/password/common-passwords.ts'
-import { passwordProblem } from '../../../src/accounts/password/password-rules.ts'
+import { type CharacterClass, passwordProblem } from '../../../src/accounts/password/password-rules.ts'
+import { createTranslations } from '../../../src/language/translations.ts'
 
 const personalWords = ['anna.meier1987@example.com', 'Anna Meier', 'Gatehouse']
-const problem = (password: string, minimumLength = 15) => passwordProblem(password, { minimumLength, personalWords })
+const { say } = createTranslations({ directory: join(import.meta.dirname, '../../../views/locales') }).english
+const problem = (password: string, minimumLength = 15) => {
+  const sentence = passwordProblem(password, { minimumLength, personalWords })
+  return sentence && say(sentence)
+}
 
 describe('choosing a password', () => {
   it.each([
@@ -104,6 +110,19 @@ describe('choosing a password', () => {
     '2026: gatehouse!',
   ])('refuses %s as built on what everybody knows', (password) => {
     expect(problem(password)).toContain('built on your name')
+  })
+
+  it.each<[string, CharacterClass[], string | undefined]>([
+    ['correct horse battery staple', [], undefined],
+    ['correct horse battery staple', ['lower'], undefined],
+    ['correct horse battery staple', ['lower', 'upper'], 'password.lacks_upper'],
+    ['Correct horse battery staple', ['lower', 'upper', 'digit'], 'password.lacks_digit'],
+    ['Correct horse battery 4 staple', ['lower', 'upper', 'digit', 'symbol'], 'password.lacks_symbol'],
+    ['Correct horse; battery 4 staple', ['lower', 'upper', 'digit', 'symbol'], undefined],
+    ['ÜBER DEN DÄCHERN 7 %', ['lower'], 'password.lacks_lower'],
+    ['Über den Dächern ٣ €', ['lower', 'upper', 'digit', 'symbol'], undefined],
+  ])('where composition is asked for: %s with %j', (password, composition, key) => {
+    expect(passwordProblem(password, { minimumLength: 15, personalWords, composition })?.key).toBe(key)
   })
 
   it('knows some 49,000 common passwords, in lower case', () => {

@@ -1,0 +1,59 @@
+// Sets a password: the one way for a reset, the account page, an expired password and an operator alike.
+import { notFound } from '../../http/errors.ts'
+import type { Sentence } from '../../language/translations.ts'
+import type { Account } from '../account-store.ts'
+import type { Passwords } from './password.ts'
+import type { PasswordPolicy } from './password-policy.ts'
+import type { PasswordStore } from './password-store.ts'
+import { personalWordsOf } from './personal-words.ts'
+
+export type PasswordChanged =
+  | { ok: true }
+  | { ok: false; reason: 'refused'; problem: Sentence }
+  | { ok: false; reason: 'busy' }
+
+type ChangedAccount = Pick<Account, 'sub' | 'email' | 'username' | 'name' | 'profile'>
+
+export interface PasswordChange {
+  /**
+   * Call it outside a transaction: hashing takes longer than a connection should be held. The security version rises and
+   * remembered devices are forgotten; sessions are the caller's to end.
+   */
+  change(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordChanged>
+}
+
+interface Parts {
+  passwordStore: PasswordStore
+  policy: PasswordPolicy
+  passwords: Pick<Passwords, 'hash'>
+}
+
+export function createPasswordChange({ passwordStore, policy, passwords }: Parts): PasswordChange {
+  const hashesThatMayNotReturn = async (sub: string): Promise<string[]> => {
+    if (!policy.refusesPresent) return []
+    const present = await passwordStore.findHash(sub)
+    const earlier = policy.historySize > 0 ? await passwordStore.listEarlierHashes(sub, policy.historySize) : []
+    return [...(present ? [present] : []), ...earlier]
+  }
+
+  return {
+    change: async (account, newPassword, { hasSecondFactor }) => {
+      const problem = await policy.problem(newPassword, {
+        personalWords: personalWordsOf(account),
+        hasSecondFactor,
+        earlierHashes: await hashesThatMayNotReturn(account.sub),
+      })
+      if (problem === 'busy') return { ok: false, reason: 'busy' }
+      if (problem) return { ok: false, reason: 'refused', problem }
+      const hashed = await passwords.hash(newPassword)
+      if (!hashed.ok) return hashed
+      const isSet = await passwordStore.set(account.sub, {
+        hash: hashed.hash,
+        isShort: policy.isShort(newPassword),
+        historySize: policy.historySize,
+      })
+      if (!isSet) throw notFound('There is no such account any more.')
+      return { ok: true }
+    },
+  }
+}
