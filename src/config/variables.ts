@@ -96,7 +96,14 @@ const passwordVariables = {}
 
 const mailVariables = {}
 
-const brandingVariables = {}
+const brandingVariables = {
+  GATEHOUSE_BRANDING_DIR: z
+    .string()
+    .optional()
+    .describe(
+      'folder with the name, logo, colours, texts and views of this deployment and its clients: docs/branding.md',
+    ),
+}
 
 /** Every variable by its full name. README's table is held to this object by a test. */
 export const variables = {

@@ -1,4 +1,4 @@
-// Serves the files of views/assets/ (and nothing else) with a content hash in their URL, so that they can be cached for good.
+// Serves the files of views/assets/ and those that it is handed, and nothing else, with a content hash in their URL: to be cached for good.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
@@ -6,6 +6,8 @@ import type { Context, Middleware } from 'koa'
 
 interface Parts {
   directory: string
+  /** Files from elsewhere, by the names under which they are served, such as `brand/logo.svg`. They hide no file of ours. */
+  more?: () => ReadonlyMap<string, Buffer>
   /** Reads the files again at each use, for development. Otherwise each is read once, at start. */
   isReloading?: boolean
 }
@@ -30,9 +32,13 @@ const types: Record<string, string> = {
   '.woff2': 'font/woff2',
 }
 
-export function createAssets({ directory, isReloading = false }: Parts): Assets {
-  const atStart = readAssets(directory)
-  const assets = () => (isReloading ? readAssets(directory) : atStart)
+// An SVG is a document too: opened by itself, it may draw and do nothing else.
+const drawingPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+export function createAssets({ directory, more = () => new Map(), isReloading = false }: Parts): Assets {
+  const read = () => new Map([...assetsOf(more()), ...assetsOf(filesIn(directory))])
+  const atStart = read()
+  const assets = () => (isReloading ? read() : atStart)
 
   return {
     async serve(ctx, next) {
@@ -49,16 +55,21 @@ export function createAssets({ directory, isReloading = false }: Parts): Assets 
 }
 
 // The names come from the listing and are compared as they are, undecoded: a path can only be one of them or nothing.
-function readAssets(directory: string): Map<string, Asset> {
+function assetsOf(files: ReadonlyMap<string, Buffer>): Map<string, Asset> {
   const assets = new Map<string, Asset>()
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const { name } = entry
+  for (const [name, body] of files) {
     const type = types[extname(name)]
-    if (type === undefined || !entry.isFile()) continue
-    const body = readFileSync(join(directory, name))
+    if (type === undefined) continue
     assets.set(name, { body, type, hash: createHash('sha256').update(body).digest('base64url').slice(0, 16) })
   }
   return assets
+}
+
+function filesIn(directory: string): Map<string, Buffer> {
+  const entries = readdirSync(directory, { withFileTypes: true }).filter(
+    (entry) => entry.isFile() && extname(entry.name) in types,
+  )
+  return new Map(entries.map(({ name }) => [name, readFileSync(join(directory, name))]))
 }
 
 function answer(ctx: Context, { body, hash, type }: Asset): void {
@@ -69,6 +80,7 @@ function answer(ctx: Context, { body, hash, type }: Asset): void {
   }
   ctx.status = 200
   ctx.set('X-Content-Type-Options', 'nosniff')
+  if (type === types['.svg']) ctx.set('Content-Security-Policy', drawingPolicy)
   ctx.set('Cache-Control', ctx.query.v === hash ? 'public, max-age=31536000, immutable' : 'no-cache')
   ctx.etag = hash
   if (ctx.fresh) {

@@ -56,7 +56,8 @@ export function createErrorRenderer({ views, log, isDevelopment }: Parts): Middl
 
   function page(ctx: Context, { status, message, code, detail }: AppError): string {
     const title = titles[status] ?? STATUS_CODES[status] ?? 'Error'
-    const data = { title, message, code, requestId: String(ctx.state.requestId ?? '') }
+    const { language, brand } = ctx.state
+    const data = { t: language?.t, brand, title, message, code, requestId: String(ctx.state.requestId ?? '') }
     try {
       return views.render('error', isDevelopment && detail ? { ...data, detail } : data)
     } catch (error) {

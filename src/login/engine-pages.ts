@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
+import type { Branding } from '../branding/branding.ts'
 import type { Client } from '../clients/client-store.ts'
 import type { Views } from '../http/views.ts'
 import { explainRefusal } from './refusal-explanation.ts'
@@ -11,6 +12,7 @@ export interface EnginePagesParts {
   views: Views
   accounts: Pick<AccountStore, 'find'>
   findClient(clientId: string): Promise<Client | undefined>
+  branding: Pick<Branding, 'of'>
   isDevelopment: boolean
 }
 
@@ -20,9 +22,12 @@ const formOf = (html: string) => ({
   xsrf: /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? '',
 })
 
-export function createEnginePages({ views, accounts, findClient, isDevelopment }: EnginePagesParts) {
-  const show = (ctx: KoaContextWithOIDC, name: string, data: Record<string, unknown>) =>
-    showPage(ctx as unknown as Context, views, name, data)
+export function createEnginePages({ views, accounts, findClient, branding, isDevelopment }: EnginePagesParts) {
+  const show = (engineCtx: KoaContextWithOIDC, name: string, data: Record<string, unknown>, clientId?: string) => {
+    const ctx = engineCtx as unknown as Context
+    ctx.state.brand = branding.of(clientId ?? engineCtx.oidc?.client?.clientId)
+    showPage(ctx, views, name, data)
+  }
 
   return {
     logoutSource: async (ctx: KoaContextWithOIDC, form: string) => {
@@ -48,17 +53,18 @@ export function createEnginePages({ views, accounts, findClient, isDevelopment }
     userCodeConfirmSource: async (
       ctx: KoaContextWithOIDC,
       form: string,
-      client: { clientName?: string | undefined },
+      client: { clientId?: string | undefined; clientName?: string | undefined },
       _: unknown,
       userCode: string,
-    ) => show(ctx, 'device-code-confirm', { ...formOf(form), clientName: client.clientName, userCode }),
+    ) =>
+      show(ctx, 'device-code-confirm', { ...formOf(form), clientName: client.clientName, userCode }, client.clientId),
     successSource: async (ctx: KoaContextWithOIDC) =>
       show(ctx, 'device-code-done', { clientName: ctx.oidc.client?.clientName }),
     renderError: async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error) => {
       const requestId = (ctx as unknown as Context).state.requestId
       const clientId = ctx.oidc?.params?.client_id
       const client = typeof clientId === 'string' ? await findClient(clientId).catch(() => undefined) : undefined
-      show(ctx, 'error', {
+      const data = {
         title: ctx.status >= 500 ? 'This did not work' : 'This request was refused',
         message: isDevelopment || ctx.status < 500 ? (out.error_description ?? out.error) : 'Try again in a moment.',
         code: out.error,
@@ -66,7 +72,8 @@ export function createEnginePages({ views, accounts, findClient, isDevelopment }
         ...(isDevelopment
           ? { detail: explainRefusal({ params: { ...ctx.oidc?.params }, client, error: out, cause: error }) }
           : undefined),
-      })
+      }
+      show(ctx, 'error', data, client?.clientId)
     },
   }
 }

@@ -123,7 +123,7 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
   return loginRoutes({
     views,
     canSignUp: config.login.canSignUp,
-    interactions: createInteractions({ engine, database, findClient: clientCache.find }),
+    interactions: createInteractions({ engine, database, findClient: clientCache.find, branding: node.branding }),
     consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
     signIn: createSignIn({
       accounts,

@@ -19,12 +19,11 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
+import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
-
-const productName = 'Gatehouse'
 
 export type Node = ReturnType<typeof createNode>
 
@@ -35,10 +34,17 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
-  const translations = createTranslations({ directory: join(config.root, 'views/locales') })
-  const assets = createAssets({ directory: join(config.root, 'views/assets'), isReloading: isDevelopment })
+  const branding = createDeploymentBranding({ config, log })
+  const productName = branding.of().name
+  const directory = join(config.root, 'views')
+  const translations = createTranslations({
+    directory: join(directory, 'locales'),
+    overrides: branding.localeFolders(),
+  })
+  const isReloading = isDevelopment
+  const assets = createAssets({ directory: join(directory, 'assets'), more: branding.files, isReloading })
   const common = { productName, assetUrl: assets.assetUrl }
-  const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
+  const views = createViews({ directory, common, brand: branding.of, isReloading })
   const passwords = createPasswords({ queue: createPasswordQueue({}) })
   const refusals = createRefusalLog({ log, isDevelopment })
   const engine = createEngine({
@@ -47,7 +53,13 @@ export function createNode(parts: ServerParts, stores: Stores) {
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
     cookieKeys: cookieKeys(config, stores),
-    pages: createEnginePages({ views, accounts: stores.accounts, findClient: stores.clientCache.find, isDevelopment }),
+    pages: createEnginePages({
+      views,
+      accounts: stores.accounts,
+      findClient: stores.clientCache.find,
+      branding,
+      isDevelopment,
+    }),
     ensureAlgorithm: (alg) => keys.ensureAlgorithm(alg),
     now: () => new Date(),
     onBuild: refusals.observe,
@@ -55,13 +67,15 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const keys = createKeys(parts, stores, engine)
   return {
     ...keys,
+    branding,
+    productName,
     assets,
     views,
     translations,
     passwords,
     refusals,
     engine,
-    registrations: createRegistrations(config, stores, passwords),
+    registrations: createRegistrations(config, stores, passwords, productName),
     revocation: createAccessRevocation({ ...stores, forgetClient: stores.clientCache.forget }),
     readiness: createReadiness({
       steps: startSteps(config, stores, keys, parts.databaseUrl),
@@ -101,7 +115,12 @@ function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
   }
 }
 
-function createRegistrations(config: Config, stores: Stores, passwords: ReturnType<typeof createPasswords>) {
+function createRegistrations(
+  config: Config,
+  stores: Stores,
+  passwords: ReturnType<typeof createPasswords>,
+  productName: string,
+) {
   const { database, apis, clients, accounts } = stores
   const { transaction } = database
   const audience = adminAudience(config.issuer)
