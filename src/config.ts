@@ -68,6 +68,8 @@ function assemble(values: Variables, production: boolean, root: string) {
     insecureHttp: values.GATEHOUSE_INSECURE_HTTP,
     dataDir: resolve(root, values.GATEHOUSE_DATA_DIR),
     logLevel: values.LOG_LEVEL,
+    // An operator's folder, so seen from where the operator stands.
+    brandingDir: values.GATEHOUSE_BRANDING_DIR && resolve(values.GATEHOUSE_BRANDING_DIR),
     http: Object.freeze({
       port: values.PORT,
       host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),

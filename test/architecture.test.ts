@@ -10,7 +10,7 @@ const rows = [
   ['login', 'self-service', 'admin', 'gateway', 'sidecar'],
   ['oidc'],
   ['accounts', 'clients', 'apis', 'keys', 'audit'],
-  ['http', 'mail', 'language', 'sealing', 'database', 'config', 'verifier'],
+  ['http', 'mail', 'language', 'branding', 'sealing', 'database', 'config', 'verifier'],
 ]
 const rowOf = (part: string) => rows.findIndex((row) => row.includes(part))
 const partOf = (file: string) => (file.split('/')[0] ?? '').replace(/\.ts$/, '')

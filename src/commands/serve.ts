@@ -4,14 +4,16 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { type Logger, pino } from 'pino'
-import type { Config } from '../config.ts'
+import { type Config, ConfigError } from '../config.ts'
 import { startEmbeddedPostgres } from '../database/embedded-postgres.ts'
+import { brandingProblems } from '../server/deployment-branding.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { prepareFirstStart } from './first-start.ts'
 import { superviseWorkers } from './workers.ts'
 
 /** Resolves when the server has stopped. */
 export async function serve(config: Config): Promise<void> {
+  refuseBadBranding(config)
   const log = createLog(config)
   if (config.production && config.insecureHttp)
     log.warn('GATEHOUSE_INSECURE_HTTP is set: tokens and passwords travel unencrypted unless TLS ends elsewhere.')
@@ -32,6 +34,12 @@ export async function serve(config: Config): Promise<void> {
   } finally {
     await postgres?.stop()
   }
+}
+
+/** Before a database is started or a worker made. */
+function refuseBadBranding(config: Config): void {
+  const problems = brandingProblems(config)
+  if (problems.length > 0) throw new ConfigError(problems)
 }
 
 async function serveHere(config: Config, databaseUrl: string, log: Logger): Promise<void> {

@@ -151,7 +151,14 @@ const mailVariables = {
     .describe('sender of every message, with or without a display name; no-reply@ the issuer’s host'),
 }
 
-const brandingVariables = {}
+const brandingVariables = {
+  GATEHOUSE_BRANDING_DIR: z
+    .string()
+    .optional()
+    .describe(
+      'folder with the name, logo, colours, texts and views of this deployment and its clients: docs/branding.md',
+    ),
+}
 
 /** Every variable by its full name. README's table is held to this object by a test. */
 export const variables = {

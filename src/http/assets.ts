@@ -1,4 +1,4 @@
-// Serves the files of views/assets/ and those that it is given by name (and nothing else) with a content hash in their URL, so that they can be cached for good.
+// Serves the files of views/assets/ and those that it is handed, and nothing else, with a content hash in their URL: to be cached for good.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
@@ -6,6 +6,8 @@ import type { Context, Middleware } from 'koa'
 
 interface Parts {
   directory: string
+  /** Files from elsewhere, by the names under which they are served, such as `brand/logo.svg`. They hide no file of ours. */
+  more?: () => ReadonlyMap<string, Buffer>
   /** Files of installed packages, by the name that each is served under. */
   packaged?: Readonly<Record<string, string>>
   /** Reads the files again at each use, for development. Otherwise each is read once, at start. */
@@ -33,9 +35,14 @@ const types: Record<string, string> = {
   '.woff2': 'font/woff2',
 }
 
-export function createAssets({ directory, packaged = {}, isReloading = false }: Parts): Assets {
-  const atStart = readAssets(directory, packaged)
-  const assets = () => (isReloading ? readAssets(directory, packaged) : atStart)
+// An SVG is a document too: opened by itself, it may draw and do nothing else.
+const drawingPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+export function createAssets({ directory, packaged = {}, more = () => new Map(), isReloading = false }: Parts): Assets {
+  const installed = new Map(Object.entries(packaged).map(([name, path]) => [name, readFileSync(path)]))
+  const read = () => new Map([...assetsOf(more()), ...assetsOf(installed), ...assetsOf(filesIn(directory))])
+  const atStart = read()
+  const assets = () => (isReloading ? read() : atStart)
 
   return {
     async serve(ctx, next) {
@@ -52,18 +59,21 @@ export function createAssets({ directory, packaged = {}, isReloading = false }: 
 }
 
 // The names come from the listing and are compared as they are, undecoded: a path can only be one of them or nothing.
-function readAssets(directory: string, packaged: Readonly<Record<string, string>>): Map<string, Asset> {
-  const listed = readdirSync(directory, { withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ name }): [string, string] => [name, join(directory, name)])
+function assetsOf(files: ReadonlyMap<string, Buffer>): Map<string, Asset> {
   const assets = new Map<string, Asset>()
-  for (const [name, path] of [...Object.entries(packaged), ...listed]) {
+  for (const [name, body] of files) {
     const type = types[extname(name)]
     if (type === undefined) continue
-    const body = readFileSync(path)
     assets.set(name, { body, type, hash: createHash('sha256').update(body).digest('base64url').slice(0, 16) })
   }
   return assets
+}
+
+function filesIn(directory: string): Map<string, Buffer> {
+  const entries = readdirSync(directory, { withFileTypes: true }).filter(
+    (entry) => entry.isFile() && extname(entry.name) in types,
+  )
+  return new Map(entries.map(({ name }) => [name, readFileSync(join(directory, name))]))
 }
 
 function answer(ctx: Context, { body, hash, type }: Asset): void {
@@ -74,6 +84,7 @@ function answer(ctx: Context, { body, hash, type }: Asset): void {
   }
   ctx.status = 200
   ctx.set('X-Content-Type-Options', 'nosniff')
+  if (type === types['.svg']) ctx.set('Content-Security-Policy', drawingPolicy)
   ctx.set('Cache-Control', ctx.query.v === hash ? 'public, max-age=31536000, immutable' : 'no-cache')
   ctx.etag = hash
   if (ctx.fresh) {

@@ -14,7 +14,8 @@ export function showPage(ctx: Context, views: Views, name: string, data: Record<
 export function renderPage(ctx: Context, views: Views, name: string, data: Record<string, unknown>): string {
   const reader = readerOf(ctx)
   ctx.set('Content-Language', reader.locale)
-  return views.render(name, { returnTo: returnTo(ctx), insteadOf: ctx.state.askedLanguage, ...data }, reader)
+  const { brand, askedLanguage: insteadOf } = ctx.state
+  return views.render(name, { returnTo: returnTo(ctx), insteadOf, brand, ...data }, reader)
 }
 
 /** Whoever made the request under way. */

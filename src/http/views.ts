@@ -1,10 +1,21 @@
 // Renders the hosted pages from views/: every value is escaped and stripped of characters that could make text lie.
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { Eta } from 'eta'
+
+/** What a page must know here of the brand that it wears; its templates know the rest. */
+interface Brand {
+  name: string
+  /** Looked through before our own views, in this order: whoever overrides a view or a partial puts it there. */
+  viewFolders: readonly string[]
+}
 
 interface Parts {
   directory: string
   /** Values that every page may use: `productName`, `assetUrl` and what a deployment adds. */
   common: { productName: string; assetUrl: (name: string) => string } & Record<string, unknown>
+  /** Of pages that name none in `data.brand`. */
+  brand?: () => Brand
   /** Reads the templates again at each render, for development. Otherwise each is compiled once. */
   isReloading?: boolean
 }
@@ -19,7 +30,7 @@ export interface Reader {
 }
 
 export interface Views {
-  render: (name: string, data: Record<string, unknown>, reader: Reader) => string
+  render: (name: string, data: Record<string, unknown> & { brand?: Brand | undefined }, reader: Reader) => string
 }
 
 // Control characters are invalid in HTML; bidirectional overrides let `gro.knab` read as `bank.org` (Unicode TR 36, 2.10).
@@ -28,12 +39,37 @@ const deceptive =
 const stackedMarks = /(\p{M}{4})\p{M}+/gu
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-export function createViews({ directory, common, isReloading = false }: Parts): Views {
-  const eta = new Eta({ views: directory, cache: !isReloading, escapeFunction: escapeText })
-  return {
-    render: (name, data, { locale, direction, t }) =>
-      eta.render(name, { ...common, clip, webUrl, rich, ...data, locale, direction, t }),
+export function createViews({ directory, common, brand: usual, isReloading = false }: Parts): Views {
+  const engines = new Map<string, Eta>()
+  // A compiled template is remembered by its name, so each list of folders has an engine of its own.
+  const engineFor = (folders: readonly string[]) => {
+    const key = folders.join('\n')
+    const engine = engines.get(key) ?? createEngine(directory, folders, isReloading)
+    engines.set(key, engine)
+    return engine
   }
+  return {
+    render: (name, data, { locale, direction, t }) => {
+      const brand = data.brand ?? usual?.()
+      const named = brand ? { productName: brand.name } : {}
+      return engineFor(brand?.viewFolders ?? []).render(name, {
+        ...{ ...common, ...named, clip, webUrl, rich },
+        ...{ ...data, brand, locale, direction, t },
+      })
+    },
+  }
+}
+
+// Names are resolved, and held inside, as if there were our folder only; then the first folder that has such a file is read.
+function createEngine(directory: string, folders: readonly string[], isReloading: boolean): Eta {
+  const eta = new Eta({ views: directory, cache: !isReloading, escapeFunction: escapeText })
+  const readOurs = eta.readFile
+  eta.readFile = (file) => {
+    const name = relative(directory, file)
+    const override = folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+    return readOurs.call(eta, override ?? file)
+  }
+  return eta
 }
 
 function escapeText(value: unknown): string {

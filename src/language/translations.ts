@@ -1,5 +1,5 @@
 // Holds every sentence that a person reads in the languages of views/locales/ (a folder each), and chooses the language for a reader.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInstance, type i18n } from 'i18next'
 
@@ -37,12 +37,20 @@ const rightToLeft = new Set(['ar', 'fa', 'he', 'ur'])
 /** Longer tags are nobody's language (RFC 5646 section 4.4.1). */
 const longestTag = 35
 
-export function createTranslations({ directory }: { directory: string }): Translations {
-  const locales = readdirSync(directory, { withFileTypes: true }).flatMap((entry) =>
-    entry.isDirectory() ? [entry.name] : [],
-  )
+interface Parts {
+  directory: string
+  /** Folders of the same shape whose texts replace ours one by one, or add to them; the last has the last word. */
+  overrides?: readonly string[]
+}
+
+export function createTranslations({ directory, overrides = [] }: Parts): Translations {
+  const directories = [directory, ...overrides]
+  const locales = [...new Set(directories.flatMap(foldersIn))]
   const resources = Object.fromEntries(
-    locales.map((locale) => [locale, { translation: textsIn(join(directory, locale)) }]),
+    locales.map((locale) => [
+      locale,
+      { translation: Object.assign({}, ...directories.map((folder) => textsIn(join(folder, locale)))) },
+    ]),
   )
   const texts = createInstance()
   void texts.init({
@@ -77,8 +85,12 @@ export function createTranslations({ directory }: { directory: string }): Transl
   }
 }
 
+const foldersIn = (directory: string): string[] =>
+  readdirSync(directory).filter((name) => !name.startsWith('.') && statSync(join(directory, name)).isDirectory())
+
 /** One file for each kind of page. */
 function textsIn(directory: string): Record<string, string> {
+  if (!existsSync(directory)) return {}
   const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
   return Object.assign({}, ...files.map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8'))))
 }

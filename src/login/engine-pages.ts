@@ -2,6 +2,7 @@
 import type { Context } from 'koa'
 import type { ErrorOut, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
+import type { Branding } from '../branding/branding.ts'
 import type { Client } from '../clients/client-store.ts'
 import { errorText } from '../http/error-text.ts'
 import { readerOf, showPage } from '../http/show-page.ts'
@@ -15,6 +16,7 @@ export interface EnginePagesParts {
   translations: Translations
   accounts: Pick<AccountStore, 'find'>
   findClient(clientId: string): Promise<Client | undefined>
+  branding: Pick<Branding, 'of'>
   isDevelopment: boolean
 }
 
@@ -24,13 +26,17 @@ const formOf = (html: string) => ({
   xsrf: /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? '',
 })
 
-export function createEnginePages({ views, translations, accounts, findClient, isDevelopment }: EnginePagesParts) {
+export function createEnginePages(parts: EnginePagesParts) {
+  const { views, translations, accounts, findClient, branding, isDevelopment } = parts
   const speak = (ctx: KoaContextWithOIDC) => {
     chooseLanguage(ctx as unknown as Context, translations, uiLocalesOf(ctx))
     return ctx as unknown as Context
   }
-  const show = (ctx: KoaContextWithOIDC, name: string, data: Record<string, unknown>) =>
-    showPage(speak(ctx), views, name, data)
+  const show = (engineCtx: KoaContextWithOIDC, name: string, data: Record<string, unknown>, clientId?: string) => {
+    const ctx = speak(engineCtx)
+    ctx.state.brand = branding.of(clientId ?? engineCtx.oidc?.client?.clientId)
+    showPage(ctx, views, name, data)
+  }
 
   return {
     logoutSource: async (ctx: KoaContextWithOIDC, form: string) => {
@@ -55,10 +61,11 @@ export function createEnginePages({ views, translations, accounts, findClient, i
     userCodeConfirmSource: async (
       ctx: KoaContextWithOIDC,
       form: string,
-      client: { clientName?: string | undefined },
+      client: { clientId?: string | undefined; clientName?: string | undefined },
       _: unknown,
       userCode: string,
-    ) => show(ctx, 'device-code-confirm', { ...formOf(form), clientName: client.clientName, userCode }),
+    ) =>
+      show(ctx, 'device-code-confirm', { ...formOf(form), clientName: client.clientName, userCode }, client.clientId),
     successSource: async (ctx: KoaContextWithOIDC) =>
       show(ctx, 'device-code-done', { clientName: ctx.oidc.client?.clientName }),
     renderError: async (ctx: KoaContextWithOIDC, out: ErrorOut, error: Error) => {
@@ -68,7 +75,7 @@ export function createEnginePages({ views, translations, accounts, findClient, i
       const description = out.error_description ?? out.error
       const refusal = { code: codeOf(error, out, status), status, message: description, sentence: undefined }
       const text = errorText(readerOf(ctx as unknown as Context), refusal)
-      show(ctx, 'error', {
+      const data = {
         ...text,
         code: out.error,
         requestId: state.requestId,
@@ -77,7 +84,8 @@ export function createEnginePages({ views, translations, accounts, findClient, i
         ...(isDevelopment
           ? { detail: explainRefusal({ params: { ...ctx.oidc?.params }, client, error: out, cause: error }) }
           : undefined),
-      })
+      }
+      show(ctx, 'error', data, client?.clientId)
     },
   }
 }

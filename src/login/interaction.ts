@@ -1,6 +1,7 @@
 // Loads the half-finished sign-in that a request belongs to, and hands its outcome back to the engine.
 import type { Context } from 'koa'
 import type { InteractionResults, Provider } from 'oidc-provider'
+import type { Branding } from '../branding/branding.ts'
 import type { Client, ClientMetadata } from '../clients/client-store.ts'
 import type { Database } from '../database/database.ts'
 import { badRequest } from '../http/errors.ts'
@@ -27,11 +28,12 @@ export interface InteractionParts {
   database: Database
   findClient(clientId: string): Promise<Client | undefined>
   translations: Translations
+  branding: Pick<Branding, 'of'>
 }
 
 export type Interactions = ReturnType<typeof createInteractions>
 
-export function createInteractions({ engine, database, findClient, translations }: InteractionParts) {
+export function createInteractions({ engine, database, findClient, translations, branding }: InteractionParts) {
   return {
     /** Refuses a link that is not this browser's, or that is over; `step` is the one that the caller serves. */
     load: async (ctx: Context, step?: Step): Promise<Interaction> => {
@@ -41,6 +43,7 @@ export function createInteractions({ engine, database, findClient, translations 
       const client = await findClient(String(found.params.client_id))
       if (!client || client.disabledAt)
         throw badRequest('unknown_client', 'The application that you came from is no longer registered here.')
+      ctx.state.brand = branding.of(client.clientId)
       const accountId = found.session?.accountId
       const interaction = {
         uid: found.uid,

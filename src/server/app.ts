@@ -133,6 +133,7 @@ function login({ config }: ServerParts, stores: Stores, node: Node) {
       database,
       findClient: clientCache.find,
       translations: node.translations,
+      branding: node.branding,
     }),
     consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
     signIn: createSignIn({

@@ -31,12 +31,11 @@ import { createMailer } from '../mail/mailer.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
+import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
-
-const productName = 'Gatehouse'
 
 export type Node = ReturnType<typeof createNode>
 
@@ -47,15 +46,23 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
-  const translations = createTranslations({ directory: join(config.root, 'views/locales') })
+  const branding = createDeploymentBranding({ config, log })
+  const productName = branding.of().name
+  const directory = join(config.root, 'views')
+  const translations = createTranslations({
+    directory: join(directory, 'locales'),
+    overrides: branding.localeFolders(),
+  })
+  const isReloading = isDevelopment
   const assets = createAssets({
-    directory: join(config.root, 'views/assets'),
+    directory: join(directory, 'assets'),
     packaged: packagedAssets(),
-    isReloading: isDevelopment,
+    more: branding.files,
+    isReloading,
   })
   const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
-  const views = createViews({ directory: join(config.root, 'views'), common, isReloading: isDevelopment })
-  const passwordParts = createPasswordParts(config, stores)
+  const views = createViews({ directory, common, brand: branding.of, isReloading })
+  const passwordParts = createPasswordParts(config, stores, productName)
   const refusals = createRefusalLog({ log, isDevelopment })
   const engine = createEngine({
     ...stores,
@@ -69,6 +76,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
       translations,
       accounts: stores.accounts,
       findClient: stores.clientCache.find,
+      branding,
       isDevelopment,
     }),
     ensureAlgorithm: (alg) => keys.ensureAlgorithm(alg),
@@ -78,11 +86,13 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const keys = createKeys(parts, stores, engine)
   return {
     ...keys,
+    branding,
+    productName,
     assets,
     views,
     translations,
     ...passwordParts,
-    factors: createFactors(config, stores),
+    factors: createFactors(config, stores, productName),
     refusals,
     engine,
     accountMail: createAccountMail({
@@ -106,7 +116,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
 export const cookieKeys = (config: Pick<Config, 'cookieKeys'>, { sealing }: Pick<Stores, 'sealing'>): string[] =>
   config.cookieKeys ?? [sealing.derive('cookies').toString('base64url')]
 
-function createFactors({ issuer }: Config, { database, sealing }: Stores) {
+function createFactors({ issuer }: Config, { database, sealing }: Stores, productName: string) {
   return {
     store: createFactorStore({ database }),
     totp: createTotp({ database, sealing, issuerName: productName, now: Date.now }),
@@ -149,7 +159,7 @@ function createKeys({ log }: ServerParts, stores: Stores, engine: Engine) {
   }
 }
 
-function createPasswordParts(config: Config, { sealing, passwordStore }: Stores) {
+function createPasswordParts(config: Config, { sealing, passwordStore }: Stores, productName: string) {
   const schemes = createHashSchemes({ sealing })
   const passwords = createPasswords({ queue: createPasswordQueue({}), schemes })
   const passwordStrength = createPasswordStrength({ patience: 5000, idle: 60_000 })

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { type Config, ConfigError } from '../../config.ts'
 import { EmbeddedPostgresError } from '../../database/embedded-process.ts'
 import { DatabaseUnavailable } from '../../database/faults.ts'
+import { brandingProblems } from '../../server/deployment-branding.ts'
 import type { CommandParts } from '../command-parts.ts'
 import { withConnection, withDatabaseUrl } from '../open-database.ts'
 import { CommandRefusal, reasonOf } from '../refusals.ts'
@@ -29,7 +30,7 @@ async function examine(load: () => Config): Promise<Finding[]> {
       broken('configuration', problem, 'Set it as it says, then run `doctor` again.'),
     )
   }
-  return [node, ...configFindings(config), ...(await databaseFindings(config))]
+  return [node, ...configFindings(config), ...brandingFindings(config), ...(await databaseFindings(config))]
 }
 
 function configFindings({ production, insecureHttp, issuer }: Config): Finding[] {
@@ -37,6 +38,13 @@ function configFindings({ production, insecureHttp, issuer }: Config): Finding[]
   if (!production || !insecureHttp) return [valid]
   const message = 'GATEHOUSE_INSECURE_HTTP is set: passwords and tokens may travel unencrypted.'
   return [valid, warning('configuration', message, 'Use an https issuer and unset it, unless TLS ends elsewhere.')]
+}
+
+function brandingFindings(config: Config): Finding[] {
+  if (config.brandingDir === undefined) return []
+  const problems = brandingProblems(config)
+  if (problems.length === 0) return [fine('branding', `Valid, from ${config.brandingDir}.`)]
+  return problems.map((problem) => broken('branding', problem, `Mend it in ${config.brandingDir}: docs/branding.md.`))
 }
 
 async function databaseFindings(config: Config): Promise<Finding[]> {

@@ -43,6 +43,7 @@ export function effectiveConfig(config: Config, databaseUrl: string | undefined)
     GATEHOUSE_DATABASE_POOL: database.poolSize,
     GATEHOUSE_PREPARED_STATEMENTS: database.preparedStatements,
     GATEHOUSE_AUTHORIZE_LIMIT: http.authorizeLimit,
+    GATEHOUSE_BRANDING_DIR: config.brandingDir ?? null,
   }
 }
 
