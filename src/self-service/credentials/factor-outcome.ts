@@ -1,0 +1,33 @@
+// Shows what became of a second factor that was added or removed.
+import type { Context } from 'koa'
+import type { Sentence } from '../../language/translations.ts'
+import type { Visitor } from '../account-door.ts'
+import type { ShowAccountPage } from '../account-page.ts'
+import { doneWith } from '../notice.ts'
+import type { Factor, FactorRemoved } from './factor-changes.ts'
+
+const list = '/account/second-factor'
+
+/** New recovery codes are the answer itself: they are shown once, so there is no page to go on to. */
+export function showAdded(
+  ctx: Context,
+  visitor: Visitor,
+  { codes }: { codes: string[] | undefined },
+  showPage: ShowAccountPage,
+  done: Sentence,
+): void {
+  if (!codes) return doneWith(ctx, list, done)
+  showPage(ctx, visitor, 'new-recovery-codes', { codes, notice: done, nextUrl: list })
+}
+
+/** Back to where the button was, with the reason, when the account must keep it. */
+export function showRemoved(
+  ctx: Context,
+  removed: FactorRemoved,
+  { path, factor }: { path: string; factor: Factor },
+): void {
+  if (removed.ok) return doneWith(ctx, list, { key: `account.removed.${factor}` })
+  if (removed.reason === 'gone') return doneWith(ctx, list, { key: 'account.removed.gone' })
+  if (removed.reason === 'changed_meanwhile') return doneWith(ctx, list, { key: 'account.changed-meanwhile' })
+  doneWith(ctx, path, { key: `account.kept.${removed.reason}` })
+}
