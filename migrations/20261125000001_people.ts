@@ -79,6 +79,9 @@ export async function up(knex: Knex): Promise<void> {
       ADD user_agent text NOT NULL DEFAULT '',
       ADD last_seen_at timestamptz NOT NULL DEFAULT now();
 
+    -- With each code and each refresh.
+    ALTER TABLE grants ADD last_used_at timestamptz NOT NULL DEFAULT now();
+
     -- Null: as the deployment has it.
     ALTER TABLE clients ADD second_factor text;
   `)
@@ -87,6 +90,7 @@ export async function up(knex: Knex): Promise<void> {
 export async function down(knex: Knex): Promise<void> {
   await knex.raw(`
     ALTER TABLE clients DROP second_factor;
+    ALTER TABLE grants DROP last_used_at;
     ALTER TABLE sessions DROP address, DROP user_agent, DROP last_seen_at;
     ALTER TABLE sign_in_throttle DROP in_a_row;
     DROP TABLE account_activity, devices, email_changes, password_history;

@@ -20,6 +20,20 @@ const formOf = (html: string) => ({
   xsrf: /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? '',
 })
 
+function wordsFor(status: number, out: ErrorOut, error: Error, isDevelopment: boolean) {
+  // The engine's name for an interaction that is not there: expired, finished, another browser's, or stopped by a change of credentials.
+  if (error.name === 'SessionNotFound')
+    return {
+      title: 'This sign-in is over',
+      message:
+        'It took too long, was finished already, was begun in another browser, or your account was changed meanwhile. Go back to the application and sign in again.',
+    }
+  return {
+    title: status >= 500 ? 'This did not work' : 'This request was refused',
+    message: isDevelopment || status < 500 ? (out.error_description ?? out.error) : 'Try again in a moment.',
+  }
+}
+
 export function createEnginePages({ views, accounts, findClient, isDevelopment }: EnginePagesParts) {
   const show = (ctx: KoaContextWithOIDC, name: string, data: Record<string, unknown>) =>
     showPage(ctx as unknown as Context, views, name, data)
@@ -59,8 +73,7 @@ export function createEnginePages({ views, accounts, findClient, isDevelopment }
       const clientId = ctx.oidc?.params?.client_id
       const client = typeof clientId === 'string' ? await findClient(clientId).catch(() => undefined) : undefined
       show(ctx, 'error', {
-        title: ctx.status >= 500 ? 'This did not work' : 'This request was refused',
-        message: isDevelopment || ctx.status < 500 ? (out.error_description ?? out.error) : 'Try again in a moment.',
+        ...wordsFor(ctx.status, out, error, isDevelopment),
         code: out.error,
         requestId,
         ...(isDevelopment

@@ -6,6 +6,7 @@ import { createPasswordQueue } from '../accounts/password/password-queue.ts'
 import { passwordProblem } from '../accounts/password/password-rules.ts'
 import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
+import { ensureAccountClient } from '../clients/account-client-registration.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
@@ -18,6 +19,7 @@ import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
+import { createPersonSession } from '../oidc/person-session.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
@@ -61,6 +63,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     passwords,
     refusals,
     engine,
+    personSession: createPersonSession({ engine, sessions: stores.sessions, config }),
     registrations: createRegistrations(config, stores, passwords),
     revocation: createAccessRevocation({ ...stores, forgetClient: stores.clientCache.forget }),
     readiness: createReadiness({
@@ -160,6 +163,7 @@ function startSteps(config: Config, stores: Stores, keys: ReturnType<typeof crea
       run: async () => {
         await keys.keyRing.ensureKeys()
         await ensureAdminApi(stores.apis, config.issuer)
+        await ensureAccountClient(stores.clients, config.issuer)
         keys.useKeys(await keys.keyRing.load())
       },
     },

@@ -2,6 +2,7 @@
 import { createAccountStore } from '../accounts/account-store.ts'
 import { createOneTimeLinkStore } from '../accounts/one-time-link-store.ts'
 import { createPasswordStore } from '../accounts/password/password-store.ts'
+import { createSecurityVersionStore } from '../accounts/security-version-store.ts'
 import { createSignInThrottleStore } from '../accounts/sign-in/sign-in-throttle-store.ts'
 import { createApiCache } from '../apis/api-cache.ts'
 import { createApiStore } from '../apis/api-store.ts'
@@ -11,6 +12,7 @@ import { createDatabase, type Database } from '../database/database.ts'
 import { createListener } from '../database/listener.ts'
 import { createSigningKeyStore } from '../keys/signing-key-store.ts'
 import { createArtifactStore } from '../oidc/storage/artifact-store.ts'
+import { createConnectionStore } from '../oidc/storage/connection-store.ts'
 import { createConsentStore } from '../oidc/storage/consent-store.ts'
 import { createExpiryStore } from '../oidc/storage/expiry-store.ts'
 import { createGrantStore } from '../oidc/storage/grant-store.ts'
@@ -71,6 +73,7 @@ function createUncached(database: Database, sealing: Sealing) {
   return {
     accounts: createAccountStore({ database }),
     passwordStore: createPasswordStore({ database }),
+    securityVersions: createSecurityVersionStore({ database }),
     links: createOneTimeLinkStore({ database, sealing }),
     throttleStore: createSignInThrottleStore({ database }),
     signingKeys: createSigningKeyStore({ database }),
@@ -78,6 +81,7 @@ function createUncached(database: Database, sealing: Sealing) {
     sessions: createSessionStore({ database }),
     grants: createGrantStore({ database }),
     consents: createConsentStore({ database }),
+    connections: createConnectionStore({ database }),
     replays: createReplayStore({ database }),
     registrationTokens: createRegistrationTokenStore({ database }),
     expiry: createExpiryStore({ database }),

@@ -3,6 +3,7 @@ import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import Koa from 'koa'
 import { createAccountRegistration } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createSecurityVersionStore } from '../../src/accounts/security-version-store.ts'
 import { adminApi } from '../../src/admin/admin-api.ts'
 import { adminScopes, ensureAdminApi } from '../../src/apis/admin-api-registration.ts'
 import { createApiRegistration } from '../../src/apis/api-registration.ts'
@@ -104,7 +105,16 @@ export async function adminWorld() {
     }),
     accounts,
     accountRegistration,
-    revocation: createAccessRevocation({ database, accounts, clients, grants, sessions, consents, forgetClient }),
+    revocation: createAccessRevocation({
+      database,
+      accounts,
+      securityVersions: createSecurityVersionStore({ database }),
+      clients,
+      grants,
+      sessions,
+      consents,
+      forgetClient,
+    }),
     transaction,
     ensureAlgorithm: async () => undefined,
     forgetClient,
