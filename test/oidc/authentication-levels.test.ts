@@ -1,5 +1,6 @@
 // Step-up: how well somebody must have signed in, what happens when it is not enough, and what the tokens tell of it (RFC 9470, RFC 9068).
 import { decodeJwt } from 'jose'
+import { createVerifier, type VerifierError } from '../../src/verifier/verifier.ts'
 import { type Application, pkce, redeem, refresh, tokenRequest } from '../support/code-flow.ts'
 import { finishInteraction, finishSignIn, type Login } from '../support/engine-sign-in.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
@@ -300,5 +301,31 @@ describe('what tokens tell', () => {
   it('is not told by userinfo: it belongs to one sign-in', async () => {
     const { access_token } = await tokensOf(toUserinfo)
     expect((await userinfo(gatehouse.issuer, access_token)).body).toEqual({ sub: person.sub })
+  })
+})
+
+describe('the whole step-up (RFC 9470 section 2)', () => {
+  it('leads from the service’s challenge by way of a stronger sign-in to a token that it takes', async () => {
+    const service = createVerifier({ issuer: gatehouse.issuer, audience: orders, acrValues: [two, phr], maxAge: 60 })
+    const agent = await signedIn(one, { ts: now() - 600 })
+    const tokenFor = async (params: Record<string, string>, login?: Login) => {
+      const { verifier, challenge } = pkce()
+      const all = { scope: 'openid read', resource: orders, code_challenge: challenge, ...params }
+      let page = await ask(agent, all)
+      if (login) page = await finishSignIn(gatehouse, agent, page, login)
+      const code = String(page.location?.searchParams.get('code'))
+      return String((await redeem(gatehouse.issuer, app, { code, verifier })).access_token)
+    }
+    const refusal = await service.verify(await tokenFor({})).catch((error: VerifierError) => error)
+    expect(refusal).toMatchObject({ code: 'insufficient_user_authentication', status: 401 })
+    const told = (name: string) =>
+      new RegExp(`${name}="([^"]*)"`).exec(String((refusal as VerifierError).challenge))?.[1] ?? ''
+    const demands = { acr_values: told('acr_values'), max_age: told('max_age') }
+    expect(demands).toEqual({ acr_values: `${two} ${phr}`, max_age: '60' })
+    const token = await service.verify(await tokenFor(demands, loginAt(phr)))
+    expect(token).toMatchObject({ acr: phr, amr: levels[phr]?.amr, subject: person.sub })
+    expect(token.authenticatedAt).toBeGreaterThan(now() - 60)
+    // The next one needs no sign-in.
+    await service.verify(await tokenFor(demands))
   })
 })

@@ -68,12 +68,13 @@ async function signIn(more: { ts?: number; agent?: UserAgent } = {}, sub?: strin
   return { agent, sub: accountId }
 }
 const listed = (sub: string) => gatehouse.server.stores.sessions.listOfAccount(sub)
-const age = (sub: string, interval: string) =>
+/** As if so many seconds had passed. */
+const age = (sub: string, seconds: number) =>
   gatehouse.server.stores.database.query(
-    `UPDATE sessions SET expires_at = expires_at - $2::interval, created_at = created_at - $2::interval,
-       last_seen_at = last_seen_at - $2::interval,
-       payload = payload || jsonb_build_object('exp', extract(epoch FROM expires_at - $2::interval)::bigint) WHERE sub = $1`,
-    [sub, interval],
+    `UPDATE sessions SET expires_at = expires_at - make_interval(secs => $2), created_at = created_at - make_interval(secs => $2),
+       last_seen_at = last_seen_at - make_interval(secs => $2),
+       payload = payload || jsonb_build_object('exp', (payload->>'exp')::bigint - $2::int) WHERE sub = $1`,
+    [sub, seconds],
   )
 
 describe('a list of sessions', () => {
@@ -107,7 +108,7 @@ describe('a list of sessions', () => {
   it('knows nobody else’s, and none that is over', async () => {
     const { sub } = await signIn()
     expect(await listed((await gatehouse.makeAccount()).sub)).toEqual([])
-    await age(sub, '101 s')
+    await age(sub, 101)
     expect(await listed(sub)).toEqual([])
   })
 
@@ -166,15 +167,15 @@ describe('our own pages', () => {
   it('prolong the session by its idle time, also for the engine', async () => {
     const { agent, sub } = await signIn()
     for (let round = 0; round < 3; round += 1) {
-      await age(sub, '90 s')
+      await age(sub, 90)
       const remaining = Number((await listed(sub))[0]?.expiresAt) - Date.now()
       expect(remaining).toBeLessThan(11_000)
       expect((await ownPages.find(agent)).person?.accountId).toBe(sub)
     }
-    await age(sub, '90 s')
+    await age(sub, 90)
     const page = await agent.request(pkceUrl(gatehouse.issuer, app, { prompt: 'none' }))
     expect(page.location?.searchParams.has('code')).toBe(true)
-    await age(sub, '101 s')
+    await age(sub, 101)
     expect((await ownPages.find(agent)).person).toBeNull()
     expect(await listed(sub)).toEqual([])
   })
@@ -204,6 +205,10 @@ describe('our own pages', () => {
     const { sessions } = gatehouse.server.stores
     const uid = String((await listed(sub))[0]?.uid)
     expect(await sessions.touch(uid, 50)).toBe(true)
+    const over = await signIn()
+    const [expired] = await listed(over.sub)
+    await age(over.sub, 101)
+    expect(await sessions.touch(String(expired?.uid), 50)).toBe(false)
     expect(await sessions.removeOne(sub, uid)).toBe(true)
     expect(await sessions.touch(uid, 50)).toBe(false)
     expect(await listed(sub)).toEqual([])
