@@ -95,6 +95,9 @@ export async function up(knex: Knex): Promise<void> {
       ADD user_agent text NOT NULL DEFAULT '',
       ADD last_seen_at timestamptz NOT NULL DEFAULT now();
 
+    -- With each code and each refresh.
+    ALTER TABLE grants ADD last_used_at timestamptz NOT NULL DEFAULT now();
+
     -- Null: as the deployment has it.
     ALTER TABLE clients ADD second_factor text;
   `)
@@ -103,6 +106,7 @@ export async function up(knex: Knex): Promise<void> {
 export async function down(knex: Knex): Promise<void> {
   await knex.raw(`
     ALTER TABLE clients DROP second_factor;
+    ALTER TABLE grants DROP last_used_at;
     ALTER TABLE sessions DROP address, DROP user_agent, DROP last_seen_at;
     DROP INDEX sign_in_throttle_sub_idx, sign_in_throttle_expires_at_idx;
     CREATE INDEX ON sign_in_throttle (updated_at);

@@ -117,12 +117,12 @@ export function createClientStore({ database }: { database: Database }) {
     update: (clientId: string, changes: ClientChanges, version?: number): Promise<Client | undefined> =>
       database.transaction(() => update(database, clientId, changes, version)),
 
-    /** Locks the row, so that a token that is being issued is either seen by what follows or refused. */
+    /** Locks the row, so that a token that is being issued is either seen by what follows or refused. Never one of the server's own. */
     setDisabled: async (clientId: string, isDisabled: boolean): Promise<boolean> => {
       await database.query('SELECT 1 FROM clients WHERE client_id = $1 FOR UPDATE', [clientId])
       const rows = await database.query(
         `UPDATE clients SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, now()) END, version = version + 1, updated_at = now()
-         WHERE client_id = $1 RETURNING client_id`,
+         WHERE client_id = $1 AND NOT built_in RETURNING client_id`,
         [clientId, isDisabled],
       )
       return rows.length > 0

@@ -1,5 +1,6 @@
 // Opens the database for one command: the configured one, or the embedded one, which is stopped again if it was started here.
 import { type AccountStore, createAccountStore } from '../accounts/account-store.ts'
+import { createSecurityVersionStore } from '../accounts/security-version-store.ts'
 import { adminAudience } from '../apis/admin-api-registration.ts'
 import { type ApiRegistration, createApiRegistration } from '../apis/api-registration.ts'
 import { type ApiStore, createApiStore } from '../apis/api-store.ts'
@@ -107,6 +108,7 @@ function assemble(config: Config, database: Database): OpenDatabase {
     revocation: createAccessRevocation({
       database,
       accounts,
+      securityVersions: createSecurityVersionStore({ database }),
       clients,
       grants: createGrantStore({ database }),
       sessions: createSessionStore({ database }),

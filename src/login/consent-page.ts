@@ -5,7 +5,7 @@ import type { Api } from '../apis/api-store.ts'
 import type { Client } from '../clients/client-store.ts'
 import { badRequest } from '../http/errors.ts'
 import type { Engine } from '../oidc/engine.ts'
-import { openidScopes } from '../oidc/policy/claims.ts'
+import { openidScopes, scopesOfClaims } from '../oidc/policy/claims.ts'
 import { addMissing } from '../oidc/policy/grant-policy.ts'
 import type { Consent, ConsentStore } from '../oidc/storage/consent-store.ts'
 import { type Interaction, publisherHost } from './interaction.ts'
@@ -40,7 +40,9 @@ export function createConsentPage({ engine, accounts, consents, findApi }: Conse
   return {
     describe: async (interaction: Interaction): Promise<Record<string, unknown>> => {
       const { uid, client, params, accountId } = interaction
-      const { scopes, resources } = requestedConsent(interaction)
+      const { scopes: asked, claims, resources } = requestedConsent(interaction)
+      // Single claims are shown as the scope that would have told them: never less than what is granted.
+      const scopes = [...new Set([...asked, ...scopesOfClaims(claims)])]
       const account = accountId === undefined ? undefined : await accounts.find(accountId)
       return {
         action: `/interaction/${uid}/consent`,

@@ -1,9 +1,10 @@
 // The few methods of the engine's models that are replaced; public classes, checked against oidc-provider 9.13: read this at each upgrade.
 import { createHash } from 'node:crypto'
-import { type Client as EngineClient, errors, Provider } from 'oidc-provider'
+import { type Client as EngineClient, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { isLiveSecret } from '../clients/client-secret.ts'
 import type { Client } from '../clients/client-store.ts'
 import type { Sealing } from '../sealing.ts'
+import { reportedAcr } from './policy/acr.ts'
 import type { ReplayStore } from './storage/replay-store.ts'
 import type { SessionStore } from './storage/session-store.ts'
 import { successorOf } from './storage/successor.ts'
@@ -37,6 +38,8 @@ export function createEngineSeams(parts: SeamParts): Seams {
       cacheClients(provider, parts, records)
       compareSecretDigests(provider, parts, clientOf)
       nameRefusedGrantTypes(provider)
+      nameRefusedResponseTypes(provider)
+      reportRequestedAcr(provider)
       deriveSuccessors(provider, parts)
       keepSessionsTogether(provider, parts)
       claimProofsOnce(provider, parts)
@@ -87,6 +90,28 @@ function nameRefusedGrantTypes(provider: Provider): void {
       throw new errors.UnauthorizedClient('this client may not use this grant type')
     return isAllowed
   }
+}
+
+/** Likewise. That `none` exists at all is between this server and its own pages (RFC 6749 section 4.1.2.1). */
+function nameRefusedResponseTypes(provider: Provider): void {
+  const prototype = provider.Client.prototype as unknown as { responseTypeAllowed(type: string): boolean }
+  const { responseTypeAllowed } = prototype
+  prototype.responseTypeAllowed = function (this: object, type) {
+    if (responseTypeAllowed.call(this, type)) return true
+    throw type === 'none'
+      ? new errors.UnsupportedResponseType()
+      : new errors.UnauthorizedClient('this client may not use this response type')
+  }
+}
+
+/** What goes into codes, and from there into every token. The session keeps what was reached. */
+function reportRequestedAcr(provider: Provider): void {
+  Object.defineProperty(provider.OIDCContext.prototype, 'acr', {
+    configurable: true,
+    get(this: KoaContextWithOIDC['oidc']) {
+      return reportedAcr(this.session?.acr, this.params ?? {})
+    },
+  })
 }
 
 /** A repeated rotation gives the successor that the first one gave. */

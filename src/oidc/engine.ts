@@ -15,6 +15,7 @@ import { createPromptPolicy } from './policy/prompt-policy.ts'
 import { createRegistrationPolicy } from './policy/registration-policy.ts'
 import { createResourcePolicy } from './policy/resource-policy.ts'
 import { createPreparedDocuments } from './prepared-documents.ts'
+import { requestOrigin } from './request-origin.ts'
 import { storedAsDigest } from './storage/client-adapter.ts'
 import type { ConsentStore } from './storage/consent-store.ts'
 import { type AdapterParts, createPostgresAdapter } from './storage/postgres-adapter.ts'
@@ -27,7 +28,7 @@ export interface EngineKeys {
 
 export interface EngineParts
   extends Omit<SeamParts, 'findClient' | 'sessions' | 'demandKey'>,
-    Omit<AdapterParts, 'clients'> {
+    Omit<AdapterParts, 'clients' | 'requestOrigin'> {
   config: PolicyParts['config']
   accounts: PolicyParts['accounts']
   apis: Pick<ApiCache, 'find'>
@@ -81,7 +82,7 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
     config.issuer,
     enginePolicy({
       ...parts,
-      adapter: createPostgresAdapter(parts) as never,
+      adapter: createPostgresAdapter({ ...parts, requestOrigin }) as never,
       privateKeys,
       dpopNonceSecret: sealing.derive('DPoP nonces'),
       clientOf,
@@ -98,6 +99,7 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
   endWithSession(provider)
   provider.use(introspection.answerForJwts)
   provider.use(withholdStoredSecret)
+  provider.use(announceForAll)
   parts.onBuild(provider)
   // Of this engine only: what an old one is still preparing must not be shown as the keys of the new one.
   const prepared = createPreparedDocuments()
@@ -122,6 +124,13 @@ interface Authorization {
   grantId?: string | undefined
   offlineGrantId?: string | undefined
   persistsLogout?: boolean | undefined
+}
+
+/** Discovery is for applications: what only the server's own pages may use (`none`) is not in it. */
+async function announceForAll(ctx: Context, next: Next): Promise<void> {
+  await next()
+  const body = ctx.body as { response_types_supported?: string[] } | undefined
+  if (body?.response_types_supported) body.response_types_supported = ['code']
 }
 
 /** Reading a registration back must not show what stands in place of the secret. */

@@ -17,6 +17,7 @@ import { createPasswordQueue } from '../accounts/password/password-queue.ts'
 import { createPasswordStrength } from '../accounts/password/password-strength.ts'
 import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
+import { ensureAccountClient } from '../clients/account-client-registration.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
@@ -30,6 +31,7 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createMailer } from '../mail/mailer.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
+import { createPersonSession } from '../oidc/person-session.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
 import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
@@ -95,6 +97,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     factors: createFactors(config, stores, productName),
     refusals,
     engine,
+    personSession: createPersonSession({ engine, sessions: stores.sessions, config }),
     accountMail: createAccountMail({
       mailer: createMailer({ store: stores.mailQueue, views }),
       translations,
@@ -237,6 +240,7 @@ function startSteps(config: Config, stores: Stores, keys: ReturnType<typeof crea
       run: async () => {
         await keys.keyRing.ensureKeys()
         await ensureAdminApi(stores.apis, config.issuer)
+        await ensureAccountClient(stores.clients, config.issuer)
         keys.useKeys(await keys.keyRing.load())
       },
     },

@@ -4,6 +4,7 @@ import { createActivityLog } from '../accounts/activity-log.ts'
 import { createDevices } from '../accounts/devices/devices.ts'
 import { createOneTimeLinkStore } from '../accounts/one-time-link-store.ts'
 import { createPasswordStore } from '../accounts/password/password-store.ts'
+import { createSecurityVersionStore } from '../accounts/security-version-store.ts'
 import { createAccountLocks } from '../accounts/sign-in/account-locks.ts'
 import { createMailThrottleStore } from '../accounts/sign-in/mail-throttle-store.ts'
 import { createSignInThrottleStore } from '../accounts/sign-in/sign-in-throttle-store.ts'
@@ -16,6 +17,7 @@ import { createListener } from '../database/listener.ts'
 import { createSigningKeyStore } from '../keys/signing-key-store.ts'
 import { createMailQueueStore } from '../mail/mail-queue-store.ts'
 import { createArtifactStore } from '../oidc/storage/artifact-store.ts'
+import { createConnectionStore } from '../oidc/storage/connection-store.ts'
 import { createConsentStore } from '../oidc/storage/consent-store.ts'
 import { createExpiryStore } from '../oidc/storage/expiry-store.ts'
 import { createGrantStore } from '../oidc/storage/grant-store.ts'
@@ -81,6 +83,7 @@ function createUncached({ mail }: ServerParts['config'], database: Database, sea
   return {
     accounts: createAccountStore({ database }),
     passwordStore: createPasswordStore({ database }),
+    securityVersions: createSecurityVersionStore({ database }),
     links: createOneTimeLinkStore({ database, sealing }),
     mailQueue: createMailQueueStore({ database, sealing, keepsMessages: !mail.server }),
     throttleStore,
@@ -93,6 +96,7 @@ function createUncached({ mail }: ServerParts['config'], database: Database, sea
     sessions: createSessionStore({ database }),
     grants: createGrantStore({ database }),
     consents: createConsentStore({ database }),
+    connections: createConnectionStore({ database }),
     replays: createReplayStore({ database }),
     registrationTokens: createRegistrationTokenStore({ database }),
     expiry: createExpiryStore({ database }),

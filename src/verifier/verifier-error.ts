@@ -1,14 +1,16 @@
-// Says no to a request in the words of RFC 6750 section 3: a code, a status, a sentence, the headers and body to answer.
+// Says no to a request in the words of RFC 6750 section 3 and RFC 9470: a code, a status, a sentence, the headers and body to answer.
 
 /**
  * Why a request was refused. `missing_token` is ours: RFC 6750 section 3.1 gives a request without a token no code, so the
- * challenge carries none then. The others are RFC 6750's, and `temporarily_unavailable` is RFC 6749's (section 4.1.2.1).
+ * challenge carries none then. `insufficient_user_authentication` is RFC 9470's (section 3), `temporarily_unavailable` RFC 6749's
+ * (section 4.1.2.1), the others are RFC 6750's.
  */
 export type VerifierErrorCode =
   | 'missing_token'
   | 'invalid_request'
   | 'invalid_token'
   | 'insufficient_scope'
+  | 'insufficient_user_authentication'
   | 'temporarily_unavailable'
 
 const statuses = {
@@ -16,6 +18,7 @@ const statuses = {
   invalid_request: 400,
   invalid_token: 401,
   insufficient_scope: 403,
+  insufficient_user_authentication: 401,
   temporarily_unavailable: 503,
 } as const
 
@@ -25,6 +28,10 @@ export interface VerifierErrorDetails {
   realm: string
   /** The scopes that the request needs; named in the challenge. */
   scopes?: readonly string[]
+  /** The levels of which the request needs one; named in the challenge of `insufficient_user_authentication`. */
+  acrValues?: readonly string[] | undefined
+  /** Seconds since the person signed in, at most; named in the challenge of `insufficient_user_authentication`. */
+  maxAge?: number | undefined
   /** Seconds until it is worth trying again (`temporarily_unavailable` only). */
   retryAfter?: number
   /** The error underneath, for the service's own log; never sent. */
@@ -60,12 +67,22 @@ export class VerifierError extends Error {
   }
 }
 
-function challenge(code: VerifierErrorCode, message: string, { realm, scopes = [] }: VerifierErrorDetails): string {
+function challenge(code: VerifierErrorCode, message: string, details: VerifierErrorDetails): string {
+  const { realm, scopes = [] } = details
   const error = code === 'missing_token' ? {} : { error: code, error_description: message }
-  const parameters = { realm, ...error, ...(scopes.length > 0 && { scope: scopes.join(' ') }) }
+  const stepUp = code === 'insufficient_user_authentication' ? stepUpParameters(details) : {}
+  const parameters = { realm, ...error, ...stepUp, ...(scopes.length > 0 && { scope: scopes.join(' ') }) }
   return `Bearer ${Object.entries(parameters)
     .map(([name, value]) => `${name}="${quotable(value)}"`)
     .join(', ')}`
+}
+
+// RFC 9470 section 3: what the client sends on to the authorization endpoint.
+function stepUpParameters({ acrValues = [], maxAge }: VerifierErrorDetails): Record<string, string> {
+  return {
+    ...(acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
+    ...(maxAge !== undefined && { max_age: String(maxAge) }),
+  }
 }
 
 // RFC 6750 section 3: printable ASCII without the double quote and the backslash.

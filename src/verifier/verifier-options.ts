@@ -9,7 +9,14 @@ export interface VerifierOptions {
   audience: string
   /** Scopes that every token must have; a request can ask for more. Default: none. */
   requiredScopes?: readonly string[]
-  /** How far the clocks may differ at `exp` and `nbf`, in seconds. Default 5, at most 300. */
+  /**
+   * Authentication levels, as tokens carry them in `acr`: every token must have one of them (RFC 9470). They are compared by name,
+   * so list the higher ones too. Default: any.
+   */
+  acrValues?: readonly string[]
+  /** Seconds since the person behind the token signed in (`auth_time`), at most, whole ones (RFC 9470). Default: any. */
+  maxAge?: number
+  /** How far the clocks may differ at `exp`, `nbf` and `auth_time`, in seconds. Default 5, at most 300. */
   clockTolerance?: number
   /** Accepted JWS algorithms, asymmetric ones only. Default ES256, RS256, PS256, EdDSA and Ed25519. */
   algorithms?: readonly string[]
@@ -29,13 +36,21 @@ export interface VerifierOptions {
 export interface VerifyOptions {
   /** Scopes that this request needs, in addition to the verifier's own `requiredScopes`. */
   requiredScopes?: readonly string[]
+  /** Levels of which this request needs one. With the verifier's own `acrValues` a token must satisfy both lists. */
+  acrValues?: readonly string[] | undefined
+  /** Seconds since the person signed in, at most; the shorter of this and the verifier's own `maxAge` counts. */
+  maxAge?: number | undefined
 }
 
 const DEFAULT_ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
 // RFC 8725 section 3.1: never `none`, never a shared secret.
 const ASYMMETRIC = [...DEFAULT_ALGORITHMS, 'ES384', 'ES512', 'RS384', 'RS512', 'PS384', 'PS512']
+// What stands in a list that is separated by spaces, in double quotes.
+const TOKEN = /^[!#-[\]-~]+$/
 const NAMES = new Set(
-  'issuer audience requiredScopes clockTolerance algorithms fetch jwksUri now cacheMaxAge cooldown'.split(' '),
+  'issuer audience requiredScopes acrValues maxAge clockTolerance algorithms fetch jwksUri now cacheMaxAge cooldown'.split(
+    ' ',
+  ),
 )
 
 /** The options with their defaults; throws TypeError. */
@@ -60,6 +75,8 @@ export function checkedOptions(options: VerifierOptions) {
     fetch,
     now,
     requiredScopes: checkedScopes('requiredScopes', options.requiredScopes),
+    acrValues: checkedAcrValues(options.acrValues),
+    maxAge: checkedMaxAge(options.maxAge),
     clockTolerance: seconds('clockTolerance', options.clockTolerance ?? 5, 0, 300),
     cacheMaxAge: seconds('cacheMaxAge', options.cacheMaxAge ?? 300, 1, 86_400),
     cooldown: seconds('cooldown', options.cooldown ?? 5, 1, 3_600),
@@ -69,8 +86,23 @@ export function checkedOptions(options: VerifierOptions) {
 /** The scopes, or none; throws TypeError unless they are a list of scope tokens (RFC 6749 section 3.3). */
 export function checkedScopes(name: string, scopes: readonly string[] = []): string[] {
   const isList = Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string')
-  demand(isList && scopes.every((scope) => /^[!#-[\]-~]+$/.test(scope)), `${name} must be a list of scope names`)
+  demand(isList && scopes.every((scope) => TOKEN.test(scope)), `${name} must be a list of scope names`)
   return [...scopes]
+}
+
+/** The levels, or undefined where any will do; throws TypeError unless they are a list of at least one name. */
+export function checkedAcrValues(values: readonly string[] | undefined): string[] | undefined {
+  if (values === undefined) return undefined
+  const isList = Array.isArray(values) && values.length > 0 && values.every((value) => typeof value === 'string')
+  demand(isList && values.every((value) => TOKEN.test(value)), 'acrValues must be a list of at least one level')
+  return [...values]
+}
+
+/** The seconds, or undefined where any age will do; throws TypeError. */
+export function checkedMaxAge(value: number | undefined): number | undefined {
+  if (value === undefined) return undefined
+  demand(Number.isSafeInteger(value) && value >= 0, 'maxAge must be a whole number of seconds, 0 or more')
+  return value
 }
 
 /** Throws TypeError on an option that does not exist. */

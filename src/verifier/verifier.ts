@@ -12,6 +12,7 @@ import {
 import { bearerToken } from './authorization-header.ts'
 import { createIssuerKeys } from './issuer-keys.ts'
 import { createJwksCache } from './jwks-cache.ts'
+import { authenticationProblem, bothDemands, type UserAuthentication } from './user-authentication.ts'
 import { verificationFailure } from './verification-failure.ts'
 import { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 import {
@@ -44,6 +45,12 @@ export interface VerifiedToken {
   expiresAt: number
   /** `jti`: unique to the token. */
   tokenId: string
+  /** `acr`: how well the person was authenticated, in the issuer's words; undefined for a machine. */
+  acr: string | undefined
+  /** `amr`: by which methods (RFC 8176); empty when the token has none. */
+  amr: string[]
+  /** `auth_time`: when the person signed in, in seconds since the epoch; undefined for a machine. */
+  authenticatedAt: number | undefined
   /** All claims, as the issuer signed them. */
   claims: JWTPayload
 }
@@ -59,7 +66,12 @@ export interface Verifier {
   authorize(authorization: string | readonly string[] | undefined, options?: VerifyOptions): Promise<VerifiedToken>
 }
 
-const VERIFY_OPTIONS = new Set(['requiredScopes'])
+const VERIFY_OPTIONS = new Set(['requiredScopes', 'acrValues', 'maxAge'])
+
+/** All that one request needs. */
+interface Needs extends UserAuthentication {
+  scopes: string[]
+}
 
 /**
  * A verifier of JWT access tokens by RFC 9068 (`typ: at+jwt`). It finds the issuer's keys by discovery at the first token,
@@ -69,18 +81,19 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { algorithms, audience, clockTolerance, issuer, now, ...rest } = checkedOptions(options)
   const cache = createJwksCache({ ...rest, now, load: createIssuerKeys({ issuer, ...rest }).load })
 
-  function neededScopes(more: VerifyOptions = {}): string[] {
+  function needsOf(more: VerifyOptions = {}): Needs {
     checkNames(more, VERIFY_OPTIONS, 'verify')
-    return [...new Set([...rest.requiredScopes, ...checkedScopes('requiredScopes', more.requiredScopes)])]
+    const scopes = [...new Set([...rest.requiredScopes, ...checkedScopes('requiredScopes', more.requiredScopes)])]
+    return { scopes, ...bothDemands(rest, more) }
   }
 
-  function refuser(scopes: string[]) {
+  function refuser(needs: Needs) {
     return (code: VerifierErrorCode, message: string, more: { cause?: unknown; retryAfter?: number } = {}) =>
-      new VerifierError(code, message, { realm: audience, scopes, ...more })
+      new VerifierError(code, message, { realm: audience, ...needs, ...more })
   }
 
-  async function verify(token: string, scopes: string[]): Promise<VerifiedToken> {
-    const refused = refuser(scopes)
+  async function verify(token: string, needs: Needs): Promise<VerifiedToken> {
+    const refused = refuser(needs)
     const expected = { issuer, audience, clockTolerance, now: now() }
     // All that needs no key comes first: it names the cause, and a stranger's token makes nobody fetch keys.
     const problem = shapeProblem(token) ?? contentProblem(token, algorithms, expected)
@@ -90,7 +103,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
       throw refused(...verificationFailure(error, token))
     })
     const verified = verifiedToken(payload)
-    const missing = scopes.filter((scope) => !verified.scopes.includes(scope))
+    const weak = authenticationProblem(payload, needs, expected)
+    if (weak) throw refused('insufficient_user_authentication', weak)
+    const missing = needs.scopes.filter((scope) => !verified.scopes.includes(scope))
     if (missing.length === 0) return verified
     const has = verified.scopes.length > 0 ? `has ${shown(verified.scopes.join(' '))} only` : 'has no scope'
     throw refused('insufficient_scope', `The request needs the scope ${shown(missing.join(' '))}, the token ${has}.`)
@@ -98,15 +113,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   return {
     async verify(token, more) {
-      const scopes = neededScopes(more)
+      const needs = needsOf(more)
       if (typeof token !== 'string') throw new TypeError('verify() takes the token as a string.')
-      return verify(token, scopes)
+      return verify(token, needs)
     },
     async authorize(authorization, more) {
-      const scopes = neededScopes(more)
+      const needs = needsOf(more)
       const found = bearerToken(authorization)
-      if (!found.ok) throw refuser(scopes)(found.code, found.reason)
-      return verify(found.token, scopes)
+      if (!found.ok) throw refuser(needs)(found.code, found.reason)
+      return verify(found.token, needs)
     },
   }
 }
@@ -133,6 +148,9 @@ function verifiedToken(claims: JWTPayload): VerifiedToken {
     audience: audienceOf(claims),
     expiresAt: Number(claims.exp),
     tokenId: String(claims.jti),
+    acr: typeof claims.acr === 'string' ? claims.acr : undefined,
+    amr: [claims.amr].flat().filter((value) => typeof value === 'string'),
+    authenticatedAt: typeof claims.auth_time === 'number' ? claims.auth_time : undefined,
     claims,
   }
 }

@@ -5,6 +5,7 @@ import Koa from 'koa'
 import { createAccountRegistration } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createHashSchemes } from '../../src/accounts/password/imported/hash-schemes.ts'
+import { createSecurityVersionStore } from '../../src/accounts/security-version-store.ts'
 import { createAccountLocks } from '../../src/accounts/sign-in/account-locks.ts'
 import { createSignInThrottleStore } from '../../src/accounts/sign-in/sign-in-throttle-store.ts'
 import { adminApi } from '../../src/admin/admin-api.ts'
@@ -120,7 +121,16 @@ export async function adminWorld() {
     accountLocks: createAccountLocks({ store: createSignInThrottleStore({ database }) }),
     accountRegistration,
     english,
-    revocation: createAccessRevocation({ database, accounts, clients, grants, sessions, consents, forgetClient }),
+    revocation: createAccessRevocation({
+      database,
+      accounts,
+      securityVersions: createSecurityVersionStore({ database }),
+      clients,
+      grants,
+      sessions,
+      consents,
+      forgetClient,
+    }),
     transaction,
     ensureAlgorithm: async () => undefined,
     forgetClient,

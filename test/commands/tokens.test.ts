@@ -63,6 +63,10 @@ describe('a token for the admin API', () => {
       error: 'invalid_token',
       message: expect.stringContaining("'urn:jwt'"),
     })
+    for (const demand of ['--acr phr', '--max-age 300', '--acr urn:gatehouse:acr:2fa --acr phr'])
+      expect(await gatehouse.refusal(`token verify ${token.access_token} ${demand}`)).toMatchObject({
+        error: 'insufficient_user_authentication',
+      })
     const forged = `${token.access_token.slice(0, -8)}AAAAAAAA`
     expect(await gatehouse.refusal(`token verify ${forged}`)).toMatchObject({ error: 'invalid_token' })
     expect(await gatehouse.json(`token introspect ${forged}`)).toEqual({ active: false })

@@ -62,6 +62,26 @@ describe('the consent page', () => {
     expect(page.headers.get('cache-control')).toContain('no-store')
   })
 
+  it('names address and phone number', async () => {
+    const { page } = await upToConsent(await makeApp(), { scope: 'openid address phone' })
+    expect(page.text).toContain('See your postal address')
+    expect(page.text).toContain('See your phone number')
+  })
+
+  it('tells of claims that are asked for one by one in the words of their scope, and asks again for more', async () => {
+    const app = await makeApp()
+    const claims = (name: string) => JSON.stringify({ userinfo: { [name]: null } })
+    const { agent, page } = await upToConsent(app, { scope: 'openid', claims: claims('phone_number') })
+    expect(page.text).toContain('See your phone number')
+    expect(page.text).not.toContain('See your e-mail address')
+    expect((await allow(agent, page)).location?.searchParams.get('code')).toBeTruthy()
+    const same = await agent.visit(pkceUrl(gatehouse.issuer, app, { claims: claims('phone_number') }))
+    expect(same.location?.searchParams.get('code')).toBeTruthy()
+    const more = await agent.visit(pkceUrl(gatehouse.issuer, app, { claims: claims('email') }))
+    expect(isConsent(more)).toBe(true)
+    expect(more.text).toContain('See your e-mail address')
+  })
+
   it('says so when access goes on while the person is away', async () => {
     const { page } = await upToConsent(await makeApp(), { scope: 'openid offline_access', prompt: 'consent' })
     expect(page.text).toContain('Keep this access when you are not using it')

@@ -57,12 +57,16 @@ describe.each(documents)('%s', (path) => {
       'private_key_jwt',
     ])
     expect(sorted('subject_types_supported')).toEqual(['public'])
-    expect(sorted('scopes_supported')).toEqual(['email', 'offline_access', 'openid', 'profile'])
-    expect(sorted('claims_supported')).toEqual(expect.arrayContaining(['email', 'email_verified', 'name', 'sub']))
+    expect(sorted('scopes_supported')).toEqual(['address', 'email', 'offline_access', 'openid', 'phone', 'profile'])
+    const claims = `acr address amr auth_time birthdate email email_verified family_name gender given_name iss locale middle_name name
+      nickname phone_number phone_number_verified picture preferred_username profile sid sub updated_at website zoneinfo`
+    expect(sorted('claims_supported')).toEqual(claims.split(/\s+/))
+    // In rising order.
+    expect(body.acr_values_supported).toEqual(['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:2fa', 'phr'])
     expect(body.authorization_response_iss_parameter_supported).toBe(true)
     expect(body.request_parameter_supported ?? false).toBe(false)
     expect(body.request_uri_parameter_supported ?? false).toBe(false)
-    expect(body.claims_parameter_supported ?? false).toBe(false)
+    expect(body.claims_parameter_supported).toBe(true)
     expect(sorted('id_token_signing_alg_values_supported')).toContain('RS256')
     expect(body).not.toHaveProperty('backchannel_authentication_endpoint')
   })

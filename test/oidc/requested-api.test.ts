@@ -58,7 +58,7 @@ const rows: Row[] = [
   ['person', two, stock, 'write', 'invalid_scope'],
   ['person', one, undefined, 'openid unknown', 'invalid_scope'],
   ['person', one, undefined, 'read unknown', 'invalid_scope'],
-  ['person', none, undefined, 'openid phone', 'invalid_scope'],
+  ['person', none, undefined, 'openid groups', 'invalid_scope'],
   ['person', none, undefined, 'openid read', 'invalid_scope'],
   ['machine', one, undefined, 'unknown', 'invalid_scope'],
   ['machine', one, undefined, 'read unknown', 'invalid_scope'],

@@ -49,6 +49,86 @@ describe('the scopes of a request', () => {
   })
 })
 
+describe('a full profile', () => {
+  const address = { formatted: 'Storgatan 1\nUppsala', locality: 'Uppsala', country: 'SE' }
+  const stored = {
+    given_name: 'Ada',
+    family_name: 'Ek',
+    middle_name: 'B.',
+    nickname: 'Addy',
+    profile: 'https://example.com/ada',
+    picture: 'https://example.com/ada.png',
+    website: 'https://ada.example.com',
+    gender: 'female',
+    birthdate: '0000-03-22',
+    zoneinfo: 'Europe/Stockholm',
+    phone_number: '+46 18 123456',
+    address,
+  }
+  const { address: _, phone_number, ...ofProfile } = stored
+  const told = { ...ofProfile, name: 'Ada Ek', preferred_username: 'ada', locale: 'sv', updated_at: expect.any(Number) }
+  const personWith = async (more: object) => {
+    const made = await gatehouse.makeAccount()
+    await gatehouse.server.stores.accounts.update(made.sub, more)
+    return made
+  }
+  const toldTo = async (who: typeof person, params: Record<string, string>) => {
+    const tokens = await redeem(gatehouse.issuer, app, await obtainCode(gatehouse, app, who, params))
+    const { body } = await userinfo(gatehouse.issuer, tokens.access_token)
+    expect(decodeJwt(tokens.id_token as string)).toMatchObject(body)
+    const { sub, ...claims } = body
+    expect(sub).toBe(who.sub)
+    return claims
+  }
+  const full = { name: 'Ada Ek', username: 'ada', locale: 'sv', profile: stored }
+
+  it.each([
+    ['openid', {}],
+    ['openid profile', told],
+    ['openid address', { address }],
+    // Nobody has called that number.
+    ['openid phone', { phone_number, phone_number_verified: false }],
+    ['openid address phone', { address, phone_number, phone_number_verified: false }],
+  ])('is told by scope: %s', async (scope, claims) => {
+    const who = await personWith({ ...full, username: `u${Math.random()}` })
+    const expected = 'preferred_username' in claims ? { ...claims, preferred_username: expect.any(String) } : claims
+    expect(await toldTo(who, { scope })).toEqual(expected)
+  })
+
+  it('is told claim by claim, and nothing else', async () => {
+    const who = await personWith(full)
+    const claims = JSON.stringify({ userinfo: { nickname: null, phone_number: { essential: true }, roles: null } })
+    const tokens = await redeem(gatehouse.issuer, app, await obtainCode(gatehouse, app, who, { claims }))
+    const { body } = await userinfo(gatehouse.issuer, tokens.access_token)
+    expect(body).toEqual({ sub: who.sub, nickname: 'Addy', phone_number })
+  })
+
+  it('leaves out what is empty or of another kind, and cannot change what has a column', async () => {
+    const made = await gatehouse.makeAccount()
+    const profile = {
+      ...{ sub: 'somebody', email: 'x@evil.example', email_verified: true, name: 'X', phone_number_verified: true },
+      ...{
+        preferred_username: 'x',
+        updated_at: 1,
+        locale: 'x',
+        acr: 'phr',
+        roles: ['owner'],
+        given_name: '',
+        website: 7,
+      },
+      ...{
+        family_name: { x: 1 },
+        picture: null,
+        address: { country: '', street: 'x', region: ['x'] },
+        phone_number: '',
+      },
+    }
+    await gatehouse.server.stores.accounts.update(made.sub, { profile })
+    const claims = await toldTo(made, { scope: 'openid profile email address phone' })
+    expect(claims).toEqual({ email: made.email, email_verified: false, updated_at: expect.any(Number) })
+  })
+})
+
 describe('a token for userinfo', () => {
   it('may come in the header or in a form (userinfo-get, userinfo-post-header, userinfo-post-body)', async () => {
     const { access_token } = await tokensOf('openid email')

@@ -71,13 +71,17 @@ describe('a good access token', () => {
 
   it('is handed over with its claims, times in seconds', async () => {
     const exp = epoch() + 100
-    expect(await verifier.verify(await token({ exp, roles: ['owner'] }))).toEqual({
+    const authenticated = { acr: 'phr', amr: ['hwk', 'user'], auth_time: exp - 200 }
+    expect(await verifier.verify(await token({ exp, roles: ['owner'], ...authenticated }))).toEqual({
       subject: 'account-1',
       clientId: 'client-1',
       scopes: ['orders:read', 'orders:write'],
       audience: [AUDIENCE],
       expiresAt: exp,
       tokenId: 'token-1',
+      acr: 'phr',
+      amr: ['hwk', 'user'],
+      authenticatedAt: exp - 200,
       claims: expect.objectContaining({ roles: ['owner'], iss: origin.issuer }),
     })
   })

@@ -170,6 +170,9 @@ describe('wrong use of a middleware', () => {
   it.each([koaAuth, expressAuth, fastifyAuth])('is a TypeError when the route is built: %p', (auth) => {
     expect(() => auth(undefined as unknown as Verifier)).toThrow(TypeError)
     expect(() => auth(verifier, { scopes: 'a' as unknown as string[] })).toThrow(TypeError)
+    expect(() => auth(verifier, { acrValues: 'phr' as unknown as string[] })).toThrow('acrValues must be a list')
+    expect(() => auth(verifier, { acrValues: [] })).toThrow('acrValues must be a list')
+    expect(() => auth(verifier, { maxAge: 0.5 })).toThrow('maxAge must be')
     expect(() => auth(verifier, { requiredScopes: ['a'] } as object)).toThrow("no option 'requiredScopes'")
   })
 })

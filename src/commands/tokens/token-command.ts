@@ -18,6 +18,12 @@ interface IssueOptions {
   ttl?: number
 }
 
+interface VerifyOptions {
+  audience?: string
+  acr?: string[]
+  maxAge?: number
+}
+
 const longestTtl = 86_400
 
 export function tokenCommand(parts: CommandParts): Command {
@@ -84,11 +90,14 @@ function addVerify(group: Command, { config, terminal }: CommandParts): void {
     .command('verify <token>')
     .description('check a JWT access token as a service would, with the keys of the server or of the database')
     .option('--audience <uri>', 'the API that it must be for; without it, whatever the token names')
-    .action(async (token: string, { audience }: { audience?: string }) => {
-      const wanted = audience ?? audienceOf(decoded(token).payload)
-      const { claims, keysFrom } = await verifyToken(config(), token, wanted)
+    .option('--acr <level>', 'an authentication level that is enough (repeatable)', collect)
+    .option('--max-age <seconds>', 'how long ago the person may have signed in', wholeNumber)
+    .action(async (token: string, { audience: given, acr, maxAge }: VerifyOptions) => {
+      const audience = given ?? audienceOf(decoded(token).payload)
+      const demands = { audience, ...(acr && { acrValues: acr }), ...(maxAge !== undefined && { maxAge }) }
+      const { claims, keysFrom } = await verifyToken(config(), token, demands)
       terminal.print({ verified: true, keys_from: keysFrom, claims }, claimLines(claims))
-      terminal.note(`Valid for ${wanted}, by the keys of the ${keysFrom}.`)
+      terminal.note(`Valid for ${audience}, by the keys of the ${keysFrom}.`)
     })
 }
 

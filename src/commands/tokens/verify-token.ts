@@ -11,13 +11,16 @@ export interface Verified {
   keysFrom: 'server' | 'database'
 }
 
-export async function verifyToken(config: Config, token: string, audience: string): Promise<Verified> {
+/** What the token must be for, and how its person must have signed in. */
+export type Demands = Pick<VerifierOptions, 'audience' | 'acrValues' | 'maxAge'>
+
+export async function verifyToken(config: Config, token: string, demands: Demands): Promise<Verified> {
   const { issuer } = config
-  const byServer = await attempt({ issuer, audience }, token)
+  const byServer = await attempt({ issuer, ...demands }, token)
   if (byServer) return { claims: byServer, keysFrom: 'server' }
   const keys = await withDatabase(config, async (open) => (await (await openKeyRing(open)).load()).public)
   const byDatabase = await attempt(
-    { issuer, audience, jwksUri: `${issuer}/jwks`, fetch: async () => Response.json(keys) },
+    { issuer, ...demands, jwksUri: `${issuer}/jwks`, fetch: async () => Response.json(keys) },
     token,
   )
   if (!byDatabase) throw new CommandRefusal('temporarily_unavailable', 'The database holds no usable signing keys.')

@@ -6,6 +6,8 @@ import { generateClientId } from '../../clients/client-kinds.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
+import { acrValues } from './acr.ts'
+import { authenticationClaims } from './authentication-claims.ts'
 import { claimsByScope, claimsOf } from './claims.ts'
 import { ttl } from './lifetimes.ts'
 
@@ -58,11 +60,14 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     features: features(parts),
     discovery: { ui_locales_supported: [...parts.locales] },
     ttl: ttl(config) as NonNullable<Configuration['ttl']>,
+    acrValues: [...acrValues],
     claims: claimsByScope,
+    extraTokenClaims: async (ctx, token) => authenticationClaims(ctx, token),
     // Where the access token is for an API, the ID token is the only place for the claims that were asked for.
     conformIdTokenClaims: false,
     scopes: ['openid', 'offline_access'],
-    responseTypes: ['code'],
+    // `none` is for the server's own pages; discovery does not tell of it, and engine-seams.ts refuses it to the others.
+    responseTypes: ['code', 'none'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     enabledJWA: {
       clientAuthSigningAlgValues: [...algorithms],
@@ -103,6 +108,7 @@ function features({
   const isRegistrationOpen = config.registration === 'token'
   return {
     devInteractions: { enabled: false },
+    claimsParameter: { enabled: true },
     clientCredentials: { enabled: true },
     deviceFlow: {
       enabled: true,

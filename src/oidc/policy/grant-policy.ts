@@ -18,6 +18,11 @@ export function createGrantPolicy({ consents, clientOf }: GrantPolicyParts) {
     const allowed = client.isFirstParty ? requested(ctx) : await consents.find(account.accountId, client.clientId)
     if (!allowed) return existing
     const grant = existing ?? new provider.Grant({ accountId: account.accountId, clientId: client.clientId })
+    // `none` answers nothing that would be issued under it.
+    if (ctx.oidc.params?.response_type === 'none') {
+      addMissing(grant, allowed)
+      return grant
+    }
     if (addMissing(grant, allowed) || !existing) await grant.save()
     return grant
   }

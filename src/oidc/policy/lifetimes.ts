@@ -29,6 +29,16 @@ const seconds = () => Math.floor(Date.now() / 1000)
 const ofApi = (_: KoaContextWithOIDC, token: Token, __: EngineClient) =>
   token.resourceServer?.accessTokenTTL ?? lifetimes.accessToken
 
+/** Seconds that a session lives on when it is used now. */
+export function sessionSeconds(
+  { accountId, loginTs }: { accountId?: string | undefined; loginTs?: number | undefined },
+  { idle, absolute }: Config['session'],
+): number {
+  // Nobody is signed in: it only holds a token against cross-site requests.
+  if (!accountId) return lifetimes.anonymousSession
+  return Math.max(1, Math.min(idle, (loginTs ?? seconds()) + absolute - seconds()))
+}
+
 /** The engine's `ttl`. */
 export const ttl = ({ session }: Pick<Config, 'session'>) => ({
   AccessToken: ofApi,
@@ -43,10 +53,5 @@ export const ttl = ({ session }: Pick<Config, 'session'>) => ({
     const end = (token.iiat ?? seconds()) + lifetimes.refreshAbsolute
     return Math.max(1, Math.min(lifetimes.refreshIdle, end - seconds()))
   },
-  Session: (_: KoaContextWithOIDC, current: Session) => {
-    // Nobody is signed in: it only holds a token against cross-site requests.
-    if (!current.accountId) return lifetimes.anonymousSession
-    const end = (current.loginTs ?? seconds()) + session.absolute
-    return Math.max(1, Math.min(session.idle, end - seconds()))
-  },
+  Session: (_: KoaContextWithOIDC, current: Session) => sessionSeconds(current, session),
 })

@@ -1,7 +1,8 @@
 // Decides when the engine must ask the person: the standard's reasons, and consent each time from applications that can be impersonated.
-import { type Client as EngineClient, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { type Client as EngineClient, errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
+import { demandedAcr, levelOf } from './acr.ts'
 
 export interface PromptPolicyParts {
   config: Pick<Config, 'session'>
@@ -30,6 +31,7 @@ export function createPromptPolicy({ config, clientOf }: PromptPolicyParts) {
         oidc.session?.accountId !== undefined && oidc.session.past(config.session.absolute),
     ),
   )
+  stepUp(policy)
   const consent = policy.get('consent')
   // The engine asks of every native client; ours asks of none that belongs to the operator.
   consent?.checks.remove('native_client_prompt')
@@ -48,6 +50,32 @@ export function createPromptPolicy({ config, clientOf }: PromptPolicyParts) {
   )
   return policy
 }
+
+/** The engine compares names, and asks again for ever; ours compares levels, and asks once. */
+function stepUp(policy: ReturnType<typeof interactionPolicy.base>): void {
+  const login = policy.get('login')
+  for (const reason of ['essential_acr', 'essential_acrs']) login?.checks.remove(reason)
+  login?.checks.add(
+    new interactionPolicy.Check(
+      'acr_unmet',
+      'the sign-in does not reach the level that was requested',
+      // Also with prompt=none: the server is not unable to meet the demand, it would have to show a page for it.
+      'login_required',
+      ({ oidc }: KoaContextWithOIDC) => {
+        const { level, isEssential } = demandedAcr(oidc.params ?? {})
+        if (levelOf(oidc.session?.acr) >= level) return interactionPolicy.Check.NO_NEED_TO_PROMPT
+        const hasJustSignedIn = oidc.result?.login !== undefined
+        if (isEssential && (hasJustSignedIn || !Number.isFinite(level))) throw unmet()
+        return hasJustSignedIn ? interactionPolicy.Check.NO_NEED_TO_PROMPT : interactionPolicy.Check.REQUEST_PROMPT
+      },
+      ({ oidc }: KoaContextWithOIDC) => ({ acr: demandedAcr(oidc.params ?? {}) }),
+    ),
+  )
+}
+
+/** OpenID Connect Core Error Code unmet_authentication_requirements 1.0. */
+const unmet = () =>
+  new errors.UnmetAuthenticationRequirements('the person could not sign in at the level that was demanded as essential')
 
 const isImpersonable = (client: Client, redirectUri: string): boolean => {
   if (client.isFirstParty) return false

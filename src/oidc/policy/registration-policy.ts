@@ -36,6 +36,7 @@ const free = [
   'id_token_signed_response_alg',
   'userinfo_signed_response_alg',
   'token_endpoint_auth_signing_alg',
+  'default_acr_values',
   'default_max_age',
   'require_auth_time',
   'software_id',

@@ -32,17 +32,18 @@ const statements = {
   },
   bind: {
     name: 'grant-bind',
-    text: `UPDATE grants SET session_uid = coalesce($2, session_uid), offline = offline OR $3 WHERE key = ANY($1)`,
+    text: `UPDATE grants SET session_uid = coalesce($2, session_uid), offline = offline OR $3, last_used_at = clock_timestamp()
+      WHERE key = ANY($1)`,
   },
   outlive: {
     name: 'grant-outlive',
-    text: `UPDATE grants SET expires_at = clock_timestamp() + make_interval(secs => $2)
-      WHERE key = ANY($1) AND expires_at < clock_timestamp() + make_interval(secs => $2)`,
+    text: `UPDATE grants SET expires_at = greatest(expires_at, clock_timestamp() + make_interval(secs => $2)),
+      last_used_at = clock_timestamp() WHERE key = ANY($1)`,
   },
   remove: { name: 'grant-remove', text: 'DELETE FROM grants WHERE key = ANY($1)' },
-  removeOfSession: {
-    name: 'grant-remove-of-session',
-    text: 'DELETE FROM grants WHERE session_uid = $1 AND NOT offline',
+  removeOfSessions: {
+    name: 'grant-remove-of-sessions',
+    text: 'DELETE FROM grants WHERE session_uid = ANY($1) AND NOT offline',
   },
 }
 
@@ -63,15 +64,16 @@ export function createGrantStore({ database }: { database: Database }) {
     bindToSession: async (keys: Buffer[], sessionUid: string | undefined, isOffline: boolean): Promise<void> => {
       await database.query(statements.bind, [keys, sessionUid, isOffline])
     },
-    /** Keeps it for at least so many seconds more: a grant is never shorter than its longest token. */
+    /** It was used, and stays at least so many seconds more: a grant is never shorter than its longest token. */
     outlive: async (keys: Buffer[], seconds: number): Promise<void> => {
       await database.query(statements.outlive, [keys, seconds])
     },
     remove: async (keys: Buffer[]): Promise<void> => {
       await database.query(statements.remove, [keys])
     },
-    removeOfSession: async (sessionUid: string): Promise<void> => {
-      await database.query(statements.removeOfSession, [sessionUid])
+    /** Those for offline use stay. */
+    removeOfSessions: async (sessionUids: string[]): Promise<void> => {
+      await database.query(statements.removeOfSessions, [sessionUids])
     },
     removeOfAccount: async (sub: string): Promise<void> => {
       await database.query('DELETE FROM grants WHERE sub = $1', [sub])

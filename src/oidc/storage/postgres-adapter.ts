@@ -5,15 +5,17 @@ import { errors } from 'oidc-provider'
 import type { Database } from '../../database/database.ts'
 import { isMissingParent } from '../../database/faults.ts'
 import type { Sealing } from '../../sealing.ts'
+import type { RequestOrigin } from '../request-origin.ts'
 import type { Artifact, ArtifactStore } from './artifact-store.ts'
 import { type ClientRecords, createClientAdapter } from './client-adapter.ts'
 import type { GrantStore } from './grant-store.ts'
 import type { RegistrationTokenStore } from './registration-token-store.ts'
 import { createSealedPayloads } from './sealed-payload.ts'
 import type { SessionStore } from './session-store.ts'
+import { createSignInCheck, type SignInCheckParts } from './sign-in-check.ts'
 import { successorOf } from './successor.ts'
 
-export interface AdapterParts {
+export interface AdapterParts extends SignInCheckParts {
   database: Database
   sealing: Sealing
   artifacts: ArtifactStore
@@ -21,6 +23,8 @@ export interface AdapterParts {
   sessions: SessionStore
   registrationTokens: RegistrationTokenStore
   clients: ClientRecords
+  /** Of the browser whose session is being saved. */
+  requestOrigin(): RequestOrigin | undefined
 }
 
 /** Redeemed under the lock of their grant. */
@@ -59,14 +63,17 @@ const unusedParts = {
   revokeByGrantId: async () => unsupported(),
 }
 
-function artifactAdapter(model: string, { database, sealing, artifacts, grants }: AdapterParts): Adapter {
+function artifactAdapter(model: string, parts: AdapterParts): Adapter {
+  const { database, sealing, artifacts, grants } = parts
   const payloads = createSealedPayloads({ sealing })
+  const isStale = createSignInCheck(parts)
 
   const load = async (artifact: Artifact | undefined, id: string | undefined) => {
     // A token of another kind is not found under this one: an access token is no refresh token.
     if (artifact?.model !== model) return undefined
     const isSpent = artifact.isConsumed && !(await mayRetry(artifact, id))
-    return { ...payloads.open(model, artifact.payload, id), ...(isSpent ? { consumed: true } : undefined) }
+    const payload = { ...payloads.open(model, artifact.payload, id), ...(isSpent ? { consumed: true } : undefined) }
+    return model === 'Interaction' && (await isStale(payload)) ? undefined : payload
   }
 
   // The answer to a rotation got lost: the same refresh token once more is no theft while its successor has not been used.
@@ -156,7 +163,7 @@ function grantAdapter({ database, sealing, grants }: AdapterParts): Adapter {
   }
 }
 
-function sessionAdapter({ database, sealing, sessions, grants }: AdapterParts): Adapter {
+function sessionAdapter({ database, sealing, sessions, grants, requestOrigin }: AdapterParts): Adapter {
   const payloads = createSealedPayloads({ sealing })
   return {
     ...unusedParts,
@@ -180,10 +187,11 @@ function sessionAdapter({ database, sealing, sessions, grants }: AdapterParts): 
         sub: payload.accountId,
         payload: payloads.close('Session', payload),
         expiresIn,
+        ...requestOrigin(),
       }),
     destroy: async (id) => {
       const uid = await sessions.remove(sealing.digests(id))
-      if (uid) await grants.removeOfSession(uid)
+      if (uid) await grants.removeOfSessions([uid])
     },
   }
 }

@@ -15,6 +15,19 @@ export interface NewSession {
   payload: Record<string, unknown>
   /** Seconds. */
   expiresIn: number
+  /** Of the browser that uses it now; without them the last ones stay. */
+  address?: string | undefined
+  userAgent?: string | undefined
+}
+
+/** As its owner sees it. */
+export interface ListedSession {
+  uid: string
+  address: string
+  userAgent: string
+  createdAt: Date
+  lastSeenAt: Date
+  expiresAt: Date
 }
 
 // Other tabs still carry the cookie that one tab has just renewed. It opens the session a little longer, but only for the
@@ -37,10 +50,11 @@ const statements = {
   upsert: {
     name: 'session-upsert',
     text: `WITH session AS (
-        INSERT INTO sessions (uid, sub, payload, expires_at)
-        SELECT $2, $3, $4, clock_timestamp() + make_interval(secs => $5)
+        INSERT INTO sessions (uid, sub, payload, expires_at, address, user_agent, last_seen_at)
+        SELECT $2, $3, $4, clock_timestamp() + make_interval(secs => $5), coalesce($6, ''), coalesce($7, ''), clock_timestamp()
         WHERE $3::text IS NULL OR EXISTS (SELECT 1 FROM accounts WHERE sub = $3 AND disabled_at IS NULL FOR KEY SHARE)
-        ON CONFLICT (uid) DO UPDATE SET sub = excluded.sub, payload = excluded.payload, expires_at = excluded.expires_at
+        ON CONFLICT (uid) DO UPDATE SET sub = excluded.sub, payload = excluded.payload, expires_at = excluded.expires_at,
+          address = coalesce($6, sessions.address), user_agent = coalesce($7, sessions.user_agent), last_seen_at = excluded.last_seen_at
         RETURNING uid)
       INSERT INTO session_keys (key, uid) SELECT $1, uid FROM session ON CONFLICT (key) DO NOTHING`,
   },
@@ -49,6 +63,19 @@ const statements = {
     name: 'session-supersede',
     text: `UPDATE session_keys k SET superseded_at = clock_timestamp(), superseded_sub = s.sub
       FROM sessions s WHERE s.uid = k.uid AND k.key = ANY($1) AND k.superseded_at IS NULL`,
+  },
+  // Never shorter, and never one that is over: whoever ends a session has the last word. The engine reads the end in the payload.
+  touch: {
+    name: 'session-touch',
+    text: `UPDATE sessions SET last_seen_at = clock_timestamp(), expires_at = greatest(expires_at, used.until),
+        payload = payload || jsonb_build_object('exp', floor(extract(epoch FROM greatest(expires_at, used.until)))::bigint)
+      FROM (SELECT clock_timestamp() + make_interval(secs => $2) AS until) used
+      WHERE uid = $1 AND expires_at > clock_timestamp() RETURNING 1`,
+  },
+  list: {
+    name: 'session-list',
+    text: `SELECT uid, address, user_agent AS "userAgent", created_at AS "createdAt", last_seen_at AS "lastSeenAt", expires_at AS "expiresAt"
+      FROM sessions WHERE sub = $1 AND expires_at > clock_timestamp() ORDER BY last_seen_at DESC, uid`,
   },
   remove: {
     name: 'session-remove',
@@ -70,9 +97,14 @@ export function createSessionStore({ database }: { database: Database }) {
       const [row] = await database.query<StoredSession>(statements.findByUid, [uid])
       return row
     },
-    upsert: async ({ key, uid, sub, payload, expiresIn }: NewSession): Promise<void> => {
-      await database.query(statements.upsert, [key, uid, sub, payload, expiresIn])
+    upsert: async ({ key, uid, sub, payload, expiresIn, address, userAgent }: NewSession): Promise<void> => {
+      await database.query(statements.upsert, [key, uid, sub, payload, expiresIn, address, userAgent])
     },
+    /** It was used, and lives at least so many seconds more. False when it is over. */
+    touch: async (uid: string, seconds: number): Promise<boolean> =>
+      (await database.query(statements.touch, [uid, seconds])).length > 0,
+    /** The live ones, the one used last first. */
+    listOfAccount: (sub: string): Promise<ListedSession[]> => database.query<ListedSession>(statements.list, [sub]),
     /** One more cookie value for a session that is there. */
     addKey: async (key: Buffer, uid: string): Promise<void> => {
       await database.query(statements.addKey, [key, uid])
@@ -85,6 +117,14 @@ export function createSessionStore({ database }: { database: Database }) {
     remove: async (keys: Buffer[]): Promise<string | undefined> => {
       const [row] = await database.query<{ uid: string }>(statements.remove, [keys])
       return row?.uid
+    },
+    /** False when this account has no such session. */
+    removeOne: async (sub: string, uid: string): Promise<boolean> =>
+      (await database.query('DELETE FROM sessions WHERE sub = $1 AND uid = $2 RETURNING 1', [sub, uid])).length > 0,
+    /** All but the one to keep; answers their uids. */
+    removeOthers: async (sub: string, keepUid: string | undefined): Promise<string[]> => {
+      const text = 'DELETE FROM sessions WHERE sub = $1 AND uid IS DISTINCT FROM $2 RETURNING uid'
+      return (await database.query<{ uid: string }>(text, [sub, keepUid])).map(({ uid }) => uid)
     },
     removeOfAccount: async (sub: string): Promise<void> => {
       await database.query('DELETE FROM sessions WHERE sub = $1', [sub])

@@ -171,7 +171,8 @@ describe('an account that does not exist', () => {
       await world.database.query('TRUNCATE sign_in_throttle')
       const answers: unknown[] = []
       for (let round = 0; round < 260; round += 1) {
-        await world.pass(waits[round % waits.length] ?? 0)
+        // First as fast as it goes, so that the account's own delays are reached too.
+        await world.pass(round < 80 ? 2 : (waits[round % waits.length] ?? 0))
         const answer = await throttle.reserve(at(round % 37, subject))
         answers.push(answer.ok ? ['ok', answer.isLast] : ['no', answer.isLocked, Math.ceil(answer.retryAfter / 100)])
       }
@@ -303,6 +304,22 @@ describe('1,000 wrong passwords at once, from 200 addresses, over two nodes', ()
       "SELECT in_a_row FROM sign_in_throttle WHERE kind = 'password'",
     )
     expect(row?.in_a_row).toBe(100)
+    expect(await throttle.reserve(at(1))).toEqual(locked)
+  })
+
+  // A burst alone does not show it: a node has two connections for this, and what is read first hides the race.
+  it('of which ten have all seen the last of the hundred: one is evaluated', async () => {
+    await failInARow(99)
+    const nodes = await world.openNodes(5)
+    let outcomes: Promise<{ ok: boolean }[]> | undefined
+    await world.database.transaction(async () => {
+      await world.database.query("SELECT 1 FROM sign_in_throttle WHERE kind = 'password' FOR UPDATE")
+      const tries = [...nodes, ...nodes].map((node, number) => throttlesOn(node).signIn.reserve(at(number + 500)))
+      outcomes = Promise.all(tries)
+      await new Promise((done) => setTimeout(done, 300))
+    })
+    expect((await outcomes)?.filter(({ ok }) => ok)).toHaveLength(1)
+    await Promise.all(nodes.map((node) => node.end()))
     expect(await throttle.reserve(at(1))).toEqual(locked)
   })
 

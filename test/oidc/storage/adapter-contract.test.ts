@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
+import { createSecurityVersionStore } from '../../../src/accounts/security-version-store.ts'
 import { createClientCache } from '../../../src/clients/client-cache.ts'
 import { createClientStore } from '../../../src/clients/client-store.ts'
 import type { Database } from '../../../src/database/database.ts'
@@ -32,6 +33,8 @@ function createParts(database: Database, keys: Buffer[]) {
     sessions: createSessionStore({ database }),
     registrationTokens: createRegistrationTokenStore({ database }),
     replays: createReplayStore({ database }),
+    securityVersions: createSecurityVersionStore({ database }),
+    requestOrigin: () => undefined,
     clients: { database, store: clients, cache },
   }
 }
