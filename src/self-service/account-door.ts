@@ -78,7 +78,7 @@ export const isFresh = ({ session, account, factors }: Visitor): boolean =>
 
 /** A mailed code is a second factor beside a password only: without one the account has no second level to ask for. */
 const levelOfChanges = ({ hasPassword }: Account, { hasTotp, passkeys, hasEmailCode }: FactorSummary) =>
-  hasTotp || passkeys > 0 || (hasEmailCode && hasPassword) ? 2 : 1
+  hasTotp || passkeys > 0 || (hasEmailCode && hasPassword) ? 2 : 0
 
 const freshDemand = ({ account, factors }: Visitor): Record<string, string> => ({
   max_age: String(freshSeconds),

@@ -1,4 +1,4 @@
-// Shows a page of the account: with its navigation, the notice that waits, and times as their reader has them.
+// Shows a page of the account: with the notice that waits, and with times and lists as their reader writes them.
 import type { Context } from 'koa'
 import { showPage } from '../http/show-page.ts'
 import type { Views } from '../http/views.ts'
@@ -6,7 +6,7 @@ import { languageOf } from '../language/language-choice.ts'
 import type { Sentence } from '../language/translations.ts'
 import type { Visitor } from './account-door.ts'
 import { takeNotice } from './notice.ts'
-import { timesFor } from './time-text.ts'
+import { formatsFor } from './reader-formats.ts'
 
 export interface FieldProblem {
   field: string
@@ -26,7 +26,7 @@ export function createAccountPage({ views }: { views: Views }): ShowAccountPage 
       accountEmail: account.email,
       accountName: account.name,
       notice: takeNotice(ctx),
-      ...timesFor(languageOf(ctx).locale, account.profile.zoneinfo),
+      ...formatsFor(languageOf(ctx).locale, account.profile.zoneinfo),
       ...data,
     })
 }

@@ -1,6 +1,5 @@
 // The first page of an account: who this is, how well it is secured, and where everything else stands.
 import Router from '@koa/router'
-import type { Passkeys } from '../accounts/factors/passkeys.ts'
 import type { ConnectionStore } from '../oidc/storage/connection-store.ts'
 import type { SessionStore } from '../oidc/storage/session-store.ts'
 import type { AccountDoor } from './account-door.ts'
@@ -10,7 +9,6 @@ import { hasSecondFactor } from './credentials/factor-changes.ts'
 export interface OverviewRoutesParts {
   door: AccountDoor
   showPage: ShowAccountPage
-  passkeys: Pick<Passkeys, 'list'>
   sessions: Pick<SessionStore, 'listOfAccount'>
   connections: Pick<ConnectionStore, 'listConnections'>
 }

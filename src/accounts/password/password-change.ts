@@ -7,10 +7,10 @@ import type { PasswordPolicy } from './password-policy.ts'
 import type { PasswordStore } from './password-store.ts'
 import { personalWordsOf } from './personal-words.ts'
 
-export type PasswordChanged =
-  | { ok: true }
-  | { ok: false; reason: 'refused'; problem: Sentence }
-  | { ok: false; reason: 'busy' }
+type Refused = { ok: false; reason: 'refused'; problem: Sentence } | { ok: false; reason: 'busy' }
+export type PasswordChanged = { ok: true } | Refused
+/** `set` is quick, and belongs to the transaction under way. */
+export type PasswordPrepared = { ok: true; set(): Promise<void> } | Refused
 
 type ChangedAccount = Pick<Account, 'sub' | 'email' | 'username' | 'name' | 'profile'>
 
@@ -20,6 +20,8 @@ export interface PasswordChange {
    * remembered devices are forgotten; sessions are the caller's to end.
    */
   change(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordChanged>
+  /** The same in two steps, for those who set it together with something else: the slow one is to be called outside their transaction. */
+  prepare(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordPrepared>
 }
 
 interface Parts {
@@ -36,23 +38,33 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     return [...(present ? [present] : []), ...earlier]
   }
 
-  return {
-    change: async (account, newPassword, { hasSecondFactor }) => {
-      const problem = await policy.problem(newPassword, {
-        personalWords: personalWordsOf(account),
-        hasSecondFactor,
-        earlierHashes: await hashesThatMayNotReturn(account.sub),
-      })
-      if (problem === 'busy') return { ok: false, reason: 'busy' }
-      if (problem) return { ok: false, reason: 'refused', problem }
-      const hashed = await passwords.hash(newPassword)
-      if (!hashed.ok) return hashed
+  const prepare: PasswordChange['prepare'] = async (account, newPassword, { hasSecondFactor }) => {
+    const problem = await policy.problem(newPassword, {
+      personalWords: personalWordsOf(account),
+      hasSecondFactor,
+      earlierHashes: await hashesThatMayNotReturn(account.sub),
+    })
+    if (problem === 'busy') return { ok: false, reason: 'busy' }
+    if (problem) return { ok: false, reason: 'refused', problem }
+    const hashed = await passwords.hash(newPassword)
+    if (!hashed.ok) return hashed
+    const set = async () => {
       const isSet = await passwordStore.set(account.sub, {
         hash: hashed.hash,
         isShort: policy.isShort(newPassword),
         historySize: policy.historySize,
       })
       if (!isSet) throw notFound('There is no such account any more.')
+    }
+    return { ok: true, set }
+  }
+
+  return {
+    prepare,
+    change: async (account, newPassword, options) => {
+      const prepared = await prepare(account, newPassword, options)
+      if (!prepared.ok) return prepared
+      await prepared.set()
       return { ok: true }
     },
   }

@@ -19,6 +19,7 @@ const sweeps = [
   expired('session_keys', 'key', "superseded_at < clock_timestamp() - interval '1 minute'"),
   expired('sessions', 'uid', past),
   expired('one_time_links', 'key', past),
+  expired('email_changes', 'sub', past),
   expired('registration_tokens', 'key', past),
   expired('sign_in_throttle', 'key', past),
   expired('mail_throttle', 'key', past),

@@ -1,13 +1,15 @@
 // Changes how an account is secured, one change after another: whoever comes second finds that things have changed, and does nothing.
 import type { Account, AccountStore } from '../../accounts/account-store.ts'
 import type { FactorStore, FactorSummary } from '../../accounts/factors/factor-store.ts'
+import type { SecurityVersionStore } from '../../accounts/security-version-store.ts'
 import type { Database } from '../../database/database.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
 import type { Visitor } from '../account-door.ts'
 
 export interface CredentialChangeParts {
   database: Pick<Database, 'transaction'>
-  accounts: Pick<AccountStore, 'find' | 'lockForChange'>
+  accounts: Pick<AccountStore, 'find'>
+  securityVersions: Pick<SecurityVersionStore, 'lock'>
   factorStore: Pick<FactorStore, 'summary'>
   revocation: Pick<AccessRevocation, 'endOtherSessions'>
 }
@@ -65,7 +67,7 @@ export function createCredentialChange(parts: CredentialChangeParts) {
     /** Something is added: everybody stays signed in. */
     adding: <Result extends Outcome>({ account }: Visitor, work: Work<Result>): Promise<Result | ChangedMeanwhile> =>
       attempt(
-        async () => (await accounts.lockForChange(account.sub)) === account.securityVersion,
+        async () => (await parts.securityVersions.lock(account.sub)) === account.securityVersion,
         account.sub,
         work,
       ),

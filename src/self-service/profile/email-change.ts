@@ -5,6 +5,7 @@ import type { AccountRegistration } from '../../accounts/account-registration.ts
 import type { Account, AccountStore } from '../../accounts/account-store.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
 import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
+import type { SecurityVersionStore } from '../../accounts/security-version-store.ts'
 import type { Database } from '../../database/database.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
 import type { Visitor } from '../account-door.ts'
@@ -14,7 +15,8 @@ import type { EmailChange, EmailChangeStore, End } from './email-change-store.ts
 export interface EmailChangesParts {
   issuer: string
   database: Pick<Database, 'transaction'>
-  accounts: Pick<AccountStore, 'find' | 'findByEmail' | 'lockForChange'>
+  accounts: Pick<AccountStore, 'find' | 'findByEmail'>
+  securityVersions: Pick<SecurityVersionStore, 'lock'>
   emailChanges: EmailChangeStore
   links: Pick<OneTimeLinkStore, 'create' | 'find' | 'redeem'>
   registration: Pick<AccountRegistration, 'update'>
@@ -90,7 +92,7 @@ async function begin(
 ): Promise<boolean> {
   const { sub, securityVersion } = account
   const seconds = mailLifetimes.confirmEmail
-  if ((await parts.accounts.lockForChange(sub)) !== securityVersion) return false
+  if ((await parts.securityVersions.lock(sub)) !== securityVersion) return false
   // An address that nobody has shown to be theirs may be a stranger's: that one is not asked.
   const isOldConfirmed = !account.isEmailVerified
   await parts.emailChanges.put({ sub, newEmail, sessionUid: session.uid, securityVersion, isOldConfirmed, seconds })

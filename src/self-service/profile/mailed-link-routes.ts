@@ -25,7 +25,9 @@ export function mailedLinkRoutes({ views, emailChange, verification }: MailedLin
     const found = await emailChange.find(tokenOf(ctx))
     if (!found) return expired(ctx)
     const { account, newEmail, end } = found
-    showPage(ctx, views, 'account/confirm-email', { action: ctx.path, oldEmail: account.email, newEmail, end })
+    // Whoever reads the new mailbox may be a stranger, who learns nothing of the account.
+    const oldEmail = end === 'old' ? account.email : undefined
+    showPage(ctx, views, 'account/confirm-email', { action: ctx.path, oldEmail, newEmail, end })
   })
 
   router.post('/confirm-email/:token', async (ctx) => {

@@ -1,11 +1,14 @@
-// Writes points in time as HTML, in a reader's language, in the time zone of their profile or else in UTC, and saying which.
-export interface Times {
-  /** To the minute. */
+// Writes times and lists for one reader: in their language, in the time zone of their profile or else in UTC, and saying which.
+export interface ReaderFormats {
+  /** As HTML, to the minute. */
   time(date: Date): string
+  /** As HTML. */
   day(date: Date): string
+  /** As text. */
+  list(words: readonly string[]): string
 }
 
-export function timesFor(locale: string, zoneinfo: unknown): Times {
+export function formatsFor(locale: string, zoneinfo: unknown): ReaderFormats {
   const timeZone = zoneOf(zoneinfo)
   const day = { year: 'numeric', month: 'short', day: 'numeric', timeZone } as const
   const days = new Intl.DateTimeFormat(locale, day)
@@ -15,10 +18,12 @@ export function timesFor(locale: string, zoneinfo: unknown): Times {
     minute: '2-digit',
     timeZoneName: 'short',
   })
+  const lists = new Intl.ListFormat(locale)
   const element = (date: Date, words: string) => `<time datetime="${date.toISOString()}">${words}</time>`
   return {
     time: (date) => element(date, times.format(date)),
     day: (date) => element(date, days.format(date)),
+    list: (words) => lists.format(words),
   }
 }
 
