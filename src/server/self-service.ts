@@ -68,6 +68,7 @@ export function selfService(parts: Config, stores: Stores, node: Node): Router {
       throttle: createSignInThrottle({ store: stores.throttleStore, sealing }),
       devices: stores.devices,
     }),
+    policy: node.passwordPolicy,
     tickets: createPasskeyTickets({ sealing }),
     findApi: stores.apiCache.find,
     exportData: createDataExport({ ...common, ...factors, emailChanges }),

@@ -7,6 +7,7 @@ import { createApp } from './app.ts'
 import { closeGently } from './graceful-close.ts'
 import { createSending } from './mail-sending.ts'
 import { createNode } from './node.ts'
+import { accountDeletion } from './self-service.ts'
 import { createStores } from './stores.ts'
 
 export interface ServerParts {
@@ -27,11 +28,13 @@ export function createServer(parts: ServerParts) {
   const stores = createStores(parts)
   const node = createNode(parts, stores)
   const http = createHttpServer(limits, createApp(parts, stores, node).callback())
+  const deletion = accountDeletion(parts, stores, node)
   const sweeper = createSweeper({
     sweep: async () => {
       await stores.expiry.removeExpired()
       await node.keyRing.removeRetired()
       await node.factors.resealing.run()
+      await deletion.deleteDue()
     },
     logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
   })

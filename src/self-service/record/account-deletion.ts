@@ -10,7 +10,7 @@ import type { Caller } from '../caller.ts'
 
 export interface AccountDeletionParts {
   database: Pick<Database, 'transaction'>
-  accounts: Pick<AccountStore, 'find' | 'setDeleteAfter' | 'listDueForDeletion' | 'removeDue'>
+  accounts: Pick<AccountStore, 'find' | 'setDeleteAfter' | 'listDueForDeletion' | 'lockIfDueForDeletion'>
   registration: Pick<AccountRegistration, 'isLastOwner'>
   revocation: Pick<AccessRevocation, 'endEverything' | 'deleteAccount'>
   activity: Pick<ActivityLog, 'append'>
@@ -74,7 +74,9 @@ export function createAccountDeletion(parts: AccountDeletionParts) {
       let deleted = 0
       for (const sub of await accounts.listDueForDeletion(batch)) {
         const isGone = await database.transaction(async () => {
-          if (!(await registration.isLastOwner(sub))) return accounts.removeDue(sub)
+          const isLastOwner = await registration.isLastOwner(sub)
+          if (!(await accounts.lockIfDueForDeletion(sub))) return false
+          if (!isLastOwner) return revocation.deleteAccount(sub)
           // The others have left meanwhile: without an owner nobody could run the server.
           await accounts.setDeleteAfter(sub, null)
           return false
