@@ -1,18 +1,21 @@
-// Puts the reasons why an account was not made into words for the page.
+// Puts the reasons why an account was not made into sentences at the fields of a page.
 import type { AccountCreated } from '../accounts/account-registration.ts'
+import type { Sentence } from '../language/translations.ts'
 
 export interface FieldProblem {
   field: string
-  message: string
+  sentence: Sentence
 }
 
-const reasons = {
-  email_taken: { field: 'email', message: 'There is an account with this email address already. Sign in instead.' },
-  username_taken: { field: 'username', message: 'This username is taken. Choose another one.' },
-  sub_taken: { field: 'email', message: 'This account exists already.' },
-  busy: { field: 'password', message: 'Many people are signing in at the moment. Wait a few seconds, then try again.' },
+const reasons: Record<string, FieldProblem> = {
+  email_taken: { field: 'email', sentence: { key: 'sign-up.email-taken' } },
+  username_taken: { field: 'username', sentence: { key: 'sign-up.username-taken' } },
+  sub_taken: { field: 'email', sentence: { key: 'sign-up.email-taken' } },
+  busy: { field: 'password', sentence: { key: 'sign-in.busy.seconds', values: { count: 5 } } },
 }
 
 export function registrationProblems(refused: Extract<AccountCreated, { ok: false }>): FieldProblem[] {
-  return refused.reason === undefined ? refused.problems : [reasons[refused.reason]]
+  if (refused.reason === undefined) return refused.problems
+  const reason = reasons[refused.reason]
+  return reason ? [reason] : []
 }

@@ -20,7 +20,7 @@ import { createInteractions } from '../login/interaction.ts'
 import { loginRoutes } from '../login/login-routes.ts'
 import { createSignIn } from '../login/sign-in.ts'
 import { createSignUp } from '../login/sign-up.ts'
-import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
+import { cookieNames } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
 import { minimumPasswordLength, type Node } from './node.ts'
@@ -91,7 +91,7 @@ const strangersPaths = new Set(['/authorize', '/par', '/device_authorization', '
 /** In front of everything that writes: no stranger fills a table. */
 function limits({ config }: ServerParts, { clientCache }: Stores): Middleware[] {
   const { limitByAddress, createFailureLimit } = createRequestLimits()
-  const cookie = sessionCookieName(config.issuer)
+  const cookie = cookieNames(config.issuer).session
   const hasSession = (ctx: Context) => Boolean(ctx.cookies.get(cookie, { signed: true }))
   const { authorizeLimit } = config.http
   return [

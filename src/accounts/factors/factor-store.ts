@@ -1,0 +1,7 @@
+// STUB.
+export interface FactorSummary {
+  hasTotp: boolean
+  passkeys: number
+  recoveryCodesLeft: number
+  hasEmailCode: boolean
+}

@@ -1,0 +1,89 @@
+// The page behind an invitation: whoever got the mail chooses a password for the account that was made for them.
+import Router from '@koa/router'
+import type { Context } from 'koa'
+import type { AccountStore } from '../../accounts/account-store.ts'
+import type { ActivityLog } from '../../accounts/activity-log.ts'
+import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
+import type { PasswordChange } from '../../accounts/password/password-change.ts'
+import type { Database } from '../../database/database.ts'
+import { readForm } from '../../http/form-body.ts'
+import { showPage } from '../../http/show-page.ts'
+import type { Views } from '../../http/views.ts'
+import type { FieldProblem } from '../registration-problems.ts'
+
+export interface InvitationParts {
+  views: Views
+  database: Pick<Database, 'transaction'>
+  accounts: Pick<AccountStore, 'find' | 'update' | 'setEmailVerified'>
+  links: Pick<OneTimeLinkStore, 'find' | 'redeem'>
+  passwordChange: PasswordChange
+  activity: Pick<ActivityLog, 'append'>
+  minimumLength: number
+}
+
+const purpose = 'invitation'
+
+export function invitationRoutes(parts: InvitationParts): Router {
+  const { views } = parts
+  const router = new Router({ prefix: '/invitation' })
+
+  const form = async (ctx: Context, token: string, typed: { name?: string; errors?: FieldProblem[] } = {}) => {
+    const account = await invited(token, parts)
+    if (!account) return expired(ctx, views)
+    const { minimumLength } = parts
+    showPage(ctx, views, 'invitation', {
+      action: ctx.path,
+      email: account.email,
+      name: account.name,
+      minimumLength,
+      ...typed,
+    })
+  }
+
+  router.get('/:token', (ctx) => form(ctx, ctx.params.token as string))
+
+  router.post('/:token', async (ctx) => {
+    const token = ctx.params.token as string
+    const { name = '', password = '' } = readForm(ctx)
+    const problem = await accept(ctx, { token, name: name.trim(), password }, parts)
+    if (problem === 'expired') return expired(ctx, views)
+    if (!problem) return showPage(ctx, views, 'invitation-accepted', {})
+    ctx.status = 400
+    await form(ctx, token, { name, errors: [problem] })
+  })
+  return router
+}
+
+function expired(ctx: Context, views: Views): void {
+  ctx.status = 410
+  showPage(ctx, views, 'link-expired', { what: 'invitation' })
+}
+
+async function invited(token: string, { links, accounts }: InvitationParts) {
+  const link = await links.find(purpose, token)
+  const account = link?.sub === undefined ? undefined : await accounts.find(link.sub)
+  return account?.disabledAt ? undefined : account
+}
+
+/** Answers what is wrong; a password that is refused leaves the invitation as it was. */
+async function accept(
+  ctx: Context,
+  { token, name, password }: { token: string; name: string; password: string },
+  parts: InvitationParts,
+): Promise<FieldProblem | 'expired' | undefined> {
+  const { accounts, links, passwordChange, database } = parts
+  if (name.length > 200) return { field: 'name', sentence: { key: 'sign-up.name-too-long' } }
+  const account = await invited(token, parts)
+  if (!account) return 'expired'
+  const refused = await passwordChange.check(account, password, { hasSecondFactor: false })
+  if (refused) return { field: 'password', sentence: refused }
+  return database.transaction(async () => {
+    if (!(await links.redeem(purpose, token))) return 'expired'
+    const changed = await passwordChange.change(account, password, { hasSecondFactor: false })
+    if (!changed.ok) throw new Error('A password was refused that had been found good.')
+    if (name) await accounts.update(account.sub, { name })
+    await accounts.setEmailVerified(account.sub)
+    await parts.activity.append(account.sub, { type: 'signed_up', address: ctx.ip, userAgent: ctx.get('User-Agent') })
+    return undefined
+  })
+}
