@@ -15,6 +15,8 @@ export interface SignUpParts {
   registration: Pick<AccountRegistration, 'prepare' | 'create'>
   accounts: Pick<AccountStore, 'findByEmail'>
   accountMail: Pick<AccountMail, 'signUpCode' | 'accountExists'>
+  /** By network address: whoever makes accounts all day is stopped before a password is hashed. */
+  addressLimit: { reserve(address: string): Promise<{ ok: true } | { ok: false; retryAfter: number }> }
   throttle: FactorThrottle
   mailThrottle: MailThrottle
   minimumLength: number
@@ -42,6 +44,8 @@ export function createSignUp(parts: SignUpParts) {
     minimumLength: parts.minimumLength,
 
     begin: async (given: SignUpInput): Promise<SignUpBegun> => {
+      const allowed = await parts.addressLimit.reserve(given.address)
+      if (!allowed.ok) return tooMany('sign-in.too_many', allowed.retryAfter)
       const [email, name, username] = [given.email.trim(), given.name.trim(), given.username.trim()]
       const prepared = await parts.registration.prepare({
         email,
@@ -52,10 +56,7 @@ export function createSignUp(parts: SignUpParts) {
       if (!prepared.ok)
         return { ok: false, status: prepared.reason === 'busy' ? 503 : 400, problems: registrationProblems(prepared) }
       const reservation = await parts.mailThrottle.reserve({ email, address: given.address })
-      if (!reservation.ok) {
-        const sentence = waitingTime('sign-in.too_many_mails', reservation.retryAfter)
-        return { ok: false, status: 429, retryAfter: reservation.retryAfter, problems: [{ field: 'email', sentence }] }
-      }
+      if (!reservation.ok) return tooMany('sign-in.too_many_mails', reservation.retryAfter)
       return { ok: true, pending: await evenly(() => invite(prepared.account, given.language, parts)) }
     },
 
@@ -76,6 +77,13 @@ export function createSignUp(parts: SignUpParts) {
     },
   }
 }
+
+const tooMany = (key: string, retryAfter: number): Refused => ({
+  ok: false,
+  status: 429,
+  retryAfter,
+  problems: [{ field: 'email', sentence: waitingTime(key, retryAfter) }],
+})
 
 async function invite(prepared: PendingSignUp, language: Translator, parts: SignUpParts): Promise<PendingSignUp> {
   const existing = await parts.accounts.findByEmail(prepared.email)
