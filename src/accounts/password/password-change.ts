@@ -7,17 +7,24 @@ import type { PasswordPolicy } from './password-policy.ts'
 import type { PasswordStore } from './password-store.ts'
 import { personalWordsOf } from './personal-words.ts'
 
-export type PasswordChanged =
-  | { ok: true }
-  | { ok: false; reason: 'refused'; problem: Sentence }
-  | { ok: false; reason: 'busy' }
+type Refused = { ok: false; reason: 'refused'; problem: Sentence } | { ok: false; reason: 'busy' }
+export type PasswordPrepared = { ok: true; apply(): Promise<void> } | Refused
+export type PasswordChanged = { ok: true } | Refused
 
 type ChangedAccount = Pick<Account, 'sub' | 'email' | 'username' | 'name' | 'profile'>
 
 export interface PasswordChange {
   /**
-   * Call it outside a transaction: hashing takes longer than a connection should be held. The security version rises and
-   * remembered devices are forgotten; sessions are the caller's to end.
+   * All that takes long: the password is judged and hashed. Call it outside a transaction, which would hold a connection
+   * meanwhile, and `apply` inside of one that does more.
+   */
+  prepare(
+    account: ChangedAccount,
+    newPassword: string,
+    options: { hasSecondFactor: boolean },
+  ): Promise<PasswordPrepared>
+  /**
+   * Both in turn. The security version rises and remembered devices are forgotten; sessions are the caller's to end.
    */
   change(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordChanged>
 }
@@ -36,23 +43,31 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     return [...(present ? [present] : []), ...earlier]
   }
 
-  return {
-    change: async (account, newPassword, { hasSecondFactor }) => {
-      const problem = await policy.problem(newPassword, {
-        personalWords: personalWordsOf(account),
-        hasSecondFactor,
-        earlierHashes: await hashesThatMayNotReturn(account.sub),
-      })
-      if (problem === 'busy') return { ok: false, reason: 'busy' }
-      if (problem) return { ok: false, reason: 'refused', problem }
-      const hashed = await passwords.hash(newPassword)
-      if (!hashed.ok) return hashed
-      const isSet = await passwordStore.set(account.sub, {
-        hash: hashed.hash,
-        isShort: policy.isShort(newPassword),
-        historySize: policy.historySize,
-      })
+  const prepare: PasswordChange['prepare'] = async (account, newPassword, { hasSecondFactor }) => {
+    const problem = await policy.problem(newPassword, {
+      personalWords: personalWordsOf(account),
+      hasSecondFactor,
+      earlierHashes: await hashesThatMayNotReturn(account.sub),
+    })
+    if (problem === 'busy') return { ok: false, reason: 'busy' }
+    if (problem) return { ok: false, reason: 'refused', problem }
+    const hashed = await passwords.hash(newPassword)
+    if (!hashed.ok) return hashed
+    const { hash } = hashed
+    const apply = async () => {
+      const isShort = policy.isShort(newPassword)
+      const isSet = await passwordStore.set(account.sub, { hash, isShort, historySize: policy.historySize })
       if (!isSet) throw notFound('There is no such account any more.')
+    }
+    return { ok: true, apply }
+  }
+
+  return {
+    prepare,
+    change: async (account, newPassword, options) => {
+      const prepared = await prepare(account, newPassword, options)
+      if (!prepared.ok) return prepared
+      await prepared.apply()
       return { ok: true }
     },
   }
