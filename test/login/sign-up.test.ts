@@ -85,7 +85,10 @@ describe('signing up', () => {
     for (const code of ['000000', '', '123456'])
       expect((await agent.submit(taken, '/sign-up/code', { code })).status).toBe(400)
     const other = createUserAgent()
-    const signedIn = await other.submit(await start(other), '/sign-in', { email: person.email, password: person.password })
+    const signedIn = await other.submit(await start(other), '/sign-in', {
+      email: person.email,
+      password: person.password,
+    })
     expect(signedIn.location?.searchParams.get('code')).toBeTruthy()
   })
 
