@@ -85,7 +85,14 @@ function assemble(values: Variables, production: boolean, root: string) {
     sealingKeys: [sealing, ...values.GATEHOUSE_SEALING_KEYS_OLD].map((key) => Buffer.from(key, 'base64url')),
     cookieKeys: values.GATEHOUSE_COOKIE_KEYS,
     registration: values.GATEHOUSE_REGISTRATION,
-    login: Object.freeze({ canSignUp: values.GATEHOUSE_SIGN_UP }),
+    login: Object.freeze({
+      canSignUp: values.GATEHOUSE_SIGN_UP,
+      secondFactor: values.GATEHOUSE_SECOND_FACTOR,
+      canUseEmailCodes: values.GATEHOUSE_EMAIL_CODES,
+      canUseLinks: values.GATEHOUSE_SIGN_IN_LINKS,
+      hasUsernames: values.GATEHOUSE_USERNAMES,
+      deletionDays: values.GATEHOUSE_DELETION_DAYS,
+    }),
     password: Object.freeze({
       minimumLength: values.GATEHOUSE_PASSWORD_MIN_LENGTH,
       minimumLengthWithSecondFactor: values.GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR,

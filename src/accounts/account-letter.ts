@@ -39,7 +39,11 @@ interface Words {
   closing?: string
 }
 
-export type SendLetter = (account: Addressee, spoken: Spoken, letter: Letter) => Promise<void>
+export type SendLetter = (
+  account: Pick<Addressee, 'email'> & Partial<Addressee>,
+  spoken: Spoken,
+  letter: Letter,
+) => Promise<void>
 
 export function createLetters({ mailer, translations, productName }: LetterParts): SendLetter {
   return (account, { language }, letter) => {

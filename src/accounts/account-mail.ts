@@ -78,6 +78,16 @@ function linkLetters({ issuer }: AccountMailParts, send: ReturnType<typeof creat
         closing: { key: 'mail.sign-in-link-closing' },
       }),
 
+    /** To an address that has no account yet, but is about to get one. */
+    signUpCode: (email: string, { code, ...spoken }: Spoken & { code: string }) =>
+      send({ email }, spoken, {
+        title: 'mail.sign-up-code',
+        text: 'mail.sign-up-code-text',
+        more: [{ key: 'mail.code-lasts', values: { count: mailLifetimes.emailCode / 60 } }],
+        code,
+        closing: ignore,
+      }),
+
     /** A second factor. */
     emailCode: (account: Addressee, { code, ...spoken }: Spoken & { code: string }) =>
       send(account, spoken, {

@@ -1,7 +1,7 @@
 // Decides which accounts may be made and how they may change, for the command line, the admin API and sign-up alike.
 import type { Database } from '../database/database.ts'
 import { type AccountInput, fieldProblems, type Problem, tidyFields } from './account-fields.ts'
-import type { Account, AccountChanges, AccountStore, Taken } from './account-store.ts'
+import type { Account, AccountChanges, AccountStore, NewAccount, Taken } from './account-store.ts'
 import type { HashSchemes } from './password/imported/hash-schemes.ts'
 import type { Passwords } from './password/password.ts'
 import type { PasswordPolicy } from './password/password-policy.ts'
@@ -20,7 +20,10 @@ export type AccountCreated =
   | { ok: true; account: Account }
   | { ok: false; reason: Taken | 'sub_taken' | 'busy' }
   | Refused
-export type AccountPrepared = { ok: true; insert(): Promise<AccountCreated> } | { ok: false; reason: 'busy' } | Refused
+export type AccountPrepared =
+  | { ok: true; account: NewAccount; insert(): Promise<AccountCreated> }
+  | { ok: false; reason: 'busy' }
+  | Refused
 export type AccountUpdated =
   | { ok: true; account: Account }
   | { ok: false; reason: 'not_found' | 'version_conflict' | Taken | 'last_owner' }
@@ -83,15 +86,14 @@ export function createAccountRegistration(parts: AccountRegistrationParts) {
     const hashed = input.password === undefined ? undefined : await parts.hashPassword(input.password)
     if (hashed && !hashed.ok) return hashed
     const { password, passwordHash, ...account } = tidyFields(input)
-    const insert = () =>
-      store.insert({
-        ...account,
-        username: account.username || undefined,
-        locale: account.locale || undefined,
-        passwordHash: hashed?.hash ?? (passwordHash && schemes.toStored(passwordHash)),
-        isPasswordShort: password !== undefined && parts.policy.isShort(password),
-      })
-    return { ok: true, insert }
+    const prepared: NewAccount = {
+      ...account,
+      username: account.username || undefined,
+      locale: account.locale || undefined,
+      passwordHash: hashed?.hash ?? (passwordHash && schemes.toStored(passwordHash)),
+      isPasswordShort: password !== undefined && parts.policy.isShort(password),
+    }
+    return { ok: true, account: prepared, insert: () => store.insert(prepared) }
   }
 
   return {

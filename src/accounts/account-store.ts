@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '../database/database.ts'
 import { isUniqueViolation } from '../database/faults.ts'
+import { accountStates } from './account-state-store.ts'
 
 export interface Account {
   sub: string
@@ -103,9 +104,6 @@ const findByEmailStatement = {
   name: 'account-find-by-email',
   text: 'SELECT * FROM accounts WHERE lower(email) = lower($1)',
 }
-// In the order of the keys, as all that lock these rows do.
-const forgetFailuresStatement = `UPDATE sign_in_throttle SET expires_at = now() WHERE key IN (
-  SELECT key FROM sign_in_throttle WHERE sub = $1 AND expires_at = 'infinity' ORDER BY key FOR UPDATE)`
 const findByUsernameStatement = {
   name: 'account-find-by-username',
   text: 'SELECT * FROM accounts WHERE lower(username) = lower($1)',
@@ -150,35 +148,7 @@ export function createAccountStore({ database }: { database: Database }) {
 
     update: (sub: string, changes: AccountChanges, version?: number) => update(database, sub, changes, version),
 
-    /** Locks the row, so that a sign-in under way is either seen by what follows or refused. */
-    setDisabled: async (sub: string, isDisabled: boolean): Promise<boolean> => {
-      await database.query('SELECT 1 FROM accounts WHERE sub = $1 FOR UPDATE', [sub])
-      const rows = await database.query(
-        `UPDATE accounts SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, now()) END,
-           security_version = security_version + 1, version = version + 1, updated_at = now()
-         WHERE sub = $1 RETURNING sub`,
-        [sub, isDisabled],
-      )
-      return rows.length > 0
-    },
-
-    /** Its sessions, grants, tokens and consents go with it, and what was counted of its failed sign-ins. */
-    remove: async (sub: string): Promise<boolean> => {
-      const rows = await database.query('DELETE FROM accounts WHERE sub = $1 RETURNING sub', [sub])
-      // Nothing refers to these: a reserved try must not wait for whoever holds the account's row.
-      await database.query(forgetFailuresStatement, [sub])
-      return rows.length > 0
-    },
-
-    /** Serialises every decision about who is an owner, so that two at once cannot remove the last two. */
-    countOtherOwners: async (sub: string): Promise<number> => {
-      await database.query("SELECT pg_advisory_xact_lock(hashtext('gatehouse owners'))")
-      const [row] = await database.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM accounts WHERE 'owner' = ANY(roles) AND disabled_at IS NULL AND sub <> $1`,
-        [sub],
-      )
-      return row?.count ?? 0
-    },
+    ...accountStates(database),
   }
 }
 

@@ -19,6 +19,7 @@ export function clientJson(client: Client, adminAudience: string): z.output<type
     admin_scopes: adminScopes,
     first_party: client.isFirstParty,
     require_pkce: client.requiresPkce,
+    second_factor: client.secondFactor ?? null,
     token_endpoint_auth_method: metadata.token_endpoint_auth_method ?? 'client_secret_basic',
     grant_types: metadata.grant_types ?? [],
     response_types: metadata.response_types ?? [],
@@ -48,6 +49,7 @@ export const fieldNames = {
   name: 'client_name',
   isFirstParty: 'first_party',
   requiresPkce: 'require_pkce',
+  secondFactor: 'second_factor',
 }
 
 export function changesIn(body: z.output<typeof clientUpdate>): ClientInputChanges {
@@ -65,6 +67,7 @@ export function changesIn(body: z.output<typeof clientUpdate>): ClientInputChang
     apis: body.apis && Object.fromEntries(body.apis.map(({ audience, scopes }) => [audience, scopes])),
     isFirstParty: body.first_party,
     requiresPkce: body.require_pkce,
+    secondFactor: body.second_factor,
     adminScopes: body.admin_scopes,
     tokenEndpointAuthMethod: body.token_endpoint_auth_method,
     jwks: body.jwks,

@@ -20,6 +20,10 @@ const clientFields = {
   admin_scopes: strings.meta({ description: 'Scopes of this admin API; for a machine only, and only what you hold' }),
   first_party: z.boolean().meta({ description: 'The operator’s own: people are not asked for consent' }),
   require_pkce: z.boolean(),
+  second_factor: z
+    .string()
+    .nullable()
+    .meta({ description: 'off, optional, required or required-for:ROLE,ROLE; null: as the deployment has it' }),
   token_endpoint_auth_method: z.enum(authMethods),
 }
 const optionalClientFields = {

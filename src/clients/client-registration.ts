@@ -12,7 +12,14 @@ export type { ClientInput, Problem }
 export type ClientInputChanges = {
   [Field in keyof ClientInput]?:
     | ClientInput[Field]
-    | (Field extends 'jwks' | 'jwksUri' | 'idTokenSignedResponseAlg' | 'clientUri' | 'policyUri' | 'tosUri'
+    | (Field extends
+        | 'secondFactor'
+        | 'jwks'
+        | 'jwksUri'
+        | 'idTokenSignedResponseAlg'
+        | 'clientUri'
+        | 'policyUri'
+        | 'tosUri'
         ? null
         : never)
     | undefined
@@ -86,6 +93,7 @@ async function insert(input: ClientInput, parts: ClientRegistrationParts): Promi
     metadata,
     isFirstParty: input.isFirstParty ?? false,
     requiresPkce: input.requiresPkce ?? true,
+    secondFactor: input.secondFactor,
     apis: grantsOf(input, parts.adminAudience),
   })
   if (clientSecret) await parts.store.insertSecret(clientId, digestClientSecret(clientSecret))
@@ -155,6 +163,7 @@ function changesOf(client: Client, after: ClientInput, changes: ClientInputChang
     name: after.name,
     isFirstParty: after.isFirstParty ?? client.isFirstParty,
     requiresPkce: after.requiresPkce ?? client.requiresPkce,
+    secondFactor: after.secondFactor ?? null,
     metadata: withoutUndefined({ ...client.metadata, ...metadataOf(after) }),
   }
   const regrants = changes.apis !== undefined || changes.adminScopes !== undefined

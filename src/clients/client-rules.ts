@@ -1,4 +1,5 @@
 // Decides which clients may be registered: pure rules over what was asked for and the APIs that exist.
+import { isSecondFactorRule } from '../config/second-factor-rule.ts'
 import { type Client, type ClientKind, clientKinds } from './client-store.ts'
 import { publicJwksProblem } from './public-jwks.ts'
 import { redirectUriProblem } from './redirect-uri.ts'
@@ -15,6 +16,8 @@ export interface ClientInput {
   apis?: Record<string, string[]> | undefined
   isFirstParty?: boolean | undefined
   requiresPkce?: boolean | undefined
+  /** A rule of its own for second factors (config/second-factor-rule.ts). */
+  secondFactor?: string | undefined
   /** Scopes of the admin API, for a machine. */
   adminScopes?: string[] | undefined
   tokenEndpointAuthMethod?: (typeof authMethods)[number] | undefined
@@ -62,7 +65,13 @@ const failed = (checks: Check[]): Problem[] =>
 const isName = (name: string) =>
   name.trim() !== '' && name.length <= 200 && !/[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u.test(name)
 
-function formProblems({ kind, name, requiresPkce, idTokenSignedResponseAlg: alg }: ClientInput): Problem[] {
+function formProblems({
+  kind,
+  name,
+  requiresPkce,
+  secondFactor,
+  idTokenSignedResponseAlg: alg,
+}: ClientInput): Problem[] {
   return failed([
     ['name', !isName(name), 'The name must have 1 to 200 characters and no control characters.'],
     // A public client has nothing else that ties the code to it (RFC 9700, 2.1.1).
@@ -70,6 +79,11 @@ function formProblems({ kind, name, requiresPkce, idTokenSignedResponseAlg: alg 
       'requiresPkce',
       requiresPkce === false && kind !== 'web',
       'Only a confidential web client may be exempted from PKCE.',
+    ],
+    [
+      'secondFactor',
+      secondFactor !== undefined && !isSecondFactorRule(secondFactor),
+      'The rule for second factors is off, optional, required or required-for:ROLE,ROLE.',
     ],
     [
       'idTokenSignedResponseAlg',
@@ -187,6 +201,7 @@ export function inputOf(client: Client, adminAudience: string): ClientInput {
     adminScopes,
     isFirstParty: client.isFirstParty,
     requiresPkce: client.requiresPkce,
+    secondFactor: client.secondFactor,
     tokenEndpointAuthMethod: metadata.token_endpoint_auth_method as ClientInput['tokenEndpointAuthMethod'],
     jwks: metadata.jwks as object | undefined,
     jwksUri: metadata.jwks_uri as string | undefined,

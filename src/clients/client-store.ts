@@ -18,6 +18,8 @@ export interface Client {
   /** Belongs to the operator: people are not asked for consent. */
   isFirstParty: boolean
   requiresPkce: boolean
+  /** Its own rule for second factors (config/second-factor-rule.ts); without one the deployment's counts. */
+  secondFactor: string | undefined
   isDynamicallyRegistered: boolean
   isBuiltIn: boolean
   disabledAt: Date | undefined
@@ -43,8 +45,13 @@ export interface ClientMetadata {
 }
 
 export type NewClient = Pick<Client, 'clientId' | 'kind' | 'name' | 'metadata'> &
-  Partial<Pick<Client, 'isFirstParty' | 'requiresPkce' | 'isDynamicallyRegistered' | 'isBuiltIn' | 'apis'>>
-export type ClientChanges = Partial<Pick<Client, 'name' | 'metadata' | 'isFirstParty' | 'requiresPkce' | 'apis'>>
+  Partial<
+    Pick<Client, 'isFirstParty' | 'requiresPkce' | 'secondFactor' | 'isDynamicallyRegistered' | 'isBuiltIn' | 'apis'>
+  >
+export type ClientChanges = Partial<Pick<Client, 'name' | 'metadata' | 'isFirstParty' | 'requiresPkce' | 'apis'>> & {
+  /** Null: as the deployment has it. */
+  secondFactor?: string | null | undefined
+}
 
 interface Row {
   client_id: string
@@ -52,6 +59,7 @@ interface Row {
   name: string
   first_party: boolean
   pkce_required: boolean
+  second_factor: string | null
   dynamically_registered: boolean
   built_in: boolean
   disabled_at: Date | null
@@ -80,6 +88,7 @@ const toClient = (row: Row): Client => ({
   name: row.name,
   isFirstParty: row.first_party,
   requiresPkce: row.pkce_required,
+  secondFactor: row.second_factor ?? undefined,
   isDynamicallyRegistered: row.dynamically_registered,
   isBuiltIn: row.built_in,
   disabledAt: row.disabled_at ?? undefined,
@@ -158,8 +167,8 @@ async function find(database: Database, clientId: string): Promise<Client | unde
 
 async function insert(database: Database, client: NewClient): Promise<void> {
   await database.query(
-    `INSERT INTO clients (client_id, kind, name, first_party, pkce_required, dynamically_registered, built_in, metadata)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    `INSERT INTO clients (client_id, kind, name, first_party, pkce_required, dynamically_registered, built_in, metadata, second_factor)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
     [
       client.clientId,
       client.kind,
@@ -169,6 +178,7 @@ async function insert(database: Database, client: NewClient): Promise<void> {
       client.isDynamicallyRegistered ?? false,
       client.isBuiltIn ?? false,
       client.metadata,
+      client.secondFactor,
     ],
   )
   await saveApis(database, client.clientId, client.apis ?? {})
@@ -182,9 +192,18 @@ async function update(
 ): Promise<Client | undefined> {
   const rows = await database.query(
     `UPDATE clients SET name = coalesce($2, name), metadata = coalesce($3, metadata), first_party = coalesce($4, first_party),
-       pkce_required = coalesce($5, pkce_required), version = version + 1, updated_at = now()
+       pkce_required = coalesce($5, pkce_required), second_factor = CASE WHEN $7 THEN $8 ELSE second_factor END, version = version + 1, updated_at = now()
      WHERE client_id = $1 AND ($6::int IS NULL OR version = $6) RETURNING client_id`,
-    [clientId, changes.name, changes.metadata, changes.isFirstParty, changes.requiresPkce, version],
+    [
+      clientId,
+      changes.name,
+      changes.metadata,
+      changes.isFirstParty,
+      changes.requiresPkce,
+      version,
+      changes.secondFactor !== undefined,
+      changes.secondFactor,
+    ],
   )
   if (rows.length === 0) return undefined
   if (changes.apis) await saveApis(database, clientId, changes.apis)

@@ -1,6 +1,7 @@
 // Declares every environment variable: its form, its default, and what README says of it.
 import { z } from 'zod'
 import { parseMailAddress, parseSmtpUrl } from './mail-settings.ts'
+import { isSecondFactorRule } from './second-factor-rule.ts'
 
 const seconds = (initial: number) => z.coerce.number().int().positive().default(initial)
 const port = z.coerce.number().int().min(0).max(65535)
@@ -98,6 +99,26 @@ const signInVariables = {
   GATEHOUSE_SESSION_ABSOLUTE: seconds(14 * 86_400).describe('seconds after which every session ends'),
 }
 
+const secondFactorVariables = {
+  GATEHOUSE_SECOND_FACTOR: z
+    .string()
+    .refine(isSecondFactorRule, 'must be off, optional, required, or required-for:ROLE,ROLE')
+    .default('optional')
+    .describe(
+      'who needs a second factor: `off`, `optional` (whoever has one), `required`, or `required-for:ROLE,ROLE`; clients may have a rule of their own',
+    ),
+  GATEHOUSE_EMAIL_CODES: flag.default(true).describe('whether codes by mail may serve as a second factor'),
+  GATEHOUSE_SIGN_IN_LINKS: flag.default(true).describe('whether people may sign in by a link that is sent to them'),
+  GATEHOUSE_USERNAMES: flag.default(false).describe('whether people are offered a username beside their address'),
+  GATEHOUSE_DELETION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(365)
+    .default(14)
+    .describe('days between a request to delete an account and its deletion'),
+}
+
 const passwordVariables = {
   GATEHOUSE_PASSWORD_MIN_LENGTH: passwordLength(15).describe('fewest characters of a password that is the only factor'),
   GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: passwordLength(8).describe(
@@ -165,6 +186,7 @@ export const variables = {
   ...processVariables,
   ...deploymentVariables,
   ...signInVariables,
+  ...secondFactorVariables,
   ...passwordVariables,
   ...mailVariables,
   ...brandingVariables,

@@ -8,16 +8,16 @@ export interface FieldProblem {
 }
 
 const reasons = {
-  email_taken: { field: 'email', message: 'There is an account with this email address already. Sign in instead.' },
-  username_taken: { field: 'username', message: 'This username is taken. Choose another one.' },
-  sub_taken: { field: 'email', message: 'This account exists already.' },
-  busy: { field: 'password', message: 'Many people are signing in at the moment. Wait a few seconds, then try again.' },
+  email_taken: { field: 'email', key: 'sign-up.email-taken' },
+  username_taken: { field: 'username', key: 'sign-up.username-taken' },
+  sub_taken: { field: 'email', key: 'sign-up.email-taken' },
+  busy: { field: 'password', key: 'sign-in.busy.seconds', values: { count: 5 } },
 }
 
 export function registrationProblems(
   refused: Extract<AccountCreated, { ok: false }>,
   { say }: Pick<Translator, 'say'>,
 ): FieldProblem[] {
-  if (refused.reason !== undefined) return [reasons[refused.reason]]
-  return refused.problems.map((problem) => ({ field: problem.field, message: say(problem) }))
+  const problems = refused.reason === undefined ? refused.problems : [reasons[refused.reason]]
+  return problems.map((problem) => ({ field: problem.field, message: say(problem) }))
 }

@@ -1,6 +1,5 @@
 // Everything that answers, in the order in which a request meets it: the only list of what is mounted.
 import Koa, { type Context, type Middleware } from 'koa'
-import { createSignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
 import { adminApi } from '../admin/admin-api.ts'
 import { adminAudience } from '../apis/admin-api-registration.ts'
 import { createCrossSiteGuard } from '../http/csrf.ts'
@@ -14,26 +13,23 @@ import { createRequestLimits } from '../http/request-limits.ts'
 import { createRequestLog } from '../http/request-log.ts'
 import { showPage } from '../http/show-page.ts'
 import { createLanguageChoice } from '../language/language-choice.ts'
-import { createConsentPage } from '../login/consent-page.ts'
 import { createFirstAdministrator, type FirstAdministrator } from '../login/first-administrator-routes.ts'
 import { homeRoutes } from '../login/home-routes.ts'
-import { createInteractions } from '../login/interaction.ts'
 import { languageRoutes } from '../login/language-routes.ts'
-import { loginRoutes } from '../login/login-routes.ts'
-import { createSignIn } from '../login/sign-in.ts'
-import { createSignUp } from '../login/sign-up.ts'
 import { mailboxRoutes } from '../mail/mailbox-routes.ts'
-import { sessionCookieName } from '../oidc/policy/engine-policy.ts'
+import { cookieNames } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
 import { accountFormPaths } from '../self-service/account-routes.ts'
+import { hostedSignIn } from './hosted-sign-in.ts'
 import type { Node } from './node.ts'
 import { createSecretGuessingLimit } from './secret-guessing.ts'
 import { selfService } from './self-service.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
 
-const formPaths = ['/interaction/', '/setup/', '/language', ...accountFormPaths]
+const signInPaths = ['/interaction/', '/setup/', '/language', '/reset-password/', '/invitation/', '/not-me/']
+const formPaths = [...signInPaths, ...accountFormPaths]
 const clientAuthenticated = new Set(['/token', '/introspect', '/revoke', '/par', '/device_authorization'])
 /** Answered under any host: probes and proxies call by address. */
 const isExempt = (path: string) => path === '/healthz' || path === '/readyz' || path.startsWith('/gateway/')
@@ -61,7 +57,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(only(formPaths, createCrossSiteGuard({ issuer: config.issuer })))
   app.use(languageRoutes({ issuer: config.issuer, translations: node.translations }).routes())
   app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
-  app.use(login(parts, stores, node).routes())
+  for (const flow of hostedSignIn(parts, stores, node)) app.use(flow.routes())
   app.use(selfService(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
   if (!config.mail.server) app.use(mailbox(stores, node).routes())
@@ -99,7 +95,7 @@ const strangersPaths = new Set(['/authorize', '/par', '/device_authorization', '
 /** In front of everything that writes: no stranger fills a table. */
 function limits({ config }: ServerParts, { clientCache }: Stores): Middleware[] {
   const { limitByAddress, createFailureLimit } = createRequestLimits()
-  const cookie = sessionCookieName(config.issuer)
+  const cookie = cookieNames(config.issuer).session
   const hasSession = (ctx: Context) => Boolean(ctx.cookies.get(cookie, { signed: true }))
   const { authorizeLimit } = config.http
   return [
@@ -122,35 +118,6 @@ function limits({ config }: ServerParts, { clientCache }: Stores): Middleware[] 
       paths: clientAuthenticated,
     }),
   ]
-}
-
-function login({ config }: ServerParts, stores: Stores, node: Node) {
-  const { engine, views, passwords, registrations } = node
-  const { accounts, database, clientCache, apiCache, sealing } = stores
-  const { createFailureLimit } = createRequestLimits()
-  return loginRoutes({
-    views,
-    canSignUp: config.login.canSignUp,
-    interactions: createInteractions({
-      engine,
-      database,
-      findClient: clientCache.find,
-      translations: node.translations,
-      branding: node.branding,
-    }),
-    consentPage: createConsentPage({ engine, accounts, consents: stores.consents, findApi: apiCache.find }),
-    signIn: createSignIn({
-      accounts,
-      passwordStore: stores.passwordStore,
-      passwords,
-      throttle: createSignInThrottle({ store: stores.throttleStore, sealing }),
-    }),
-    signUp: createSignUp({
-      registration: registrations.accounts,
-      throttle: createFailureLimit({ points: 60, seconds: 3600 }),
-      minimumLength: node.minimumPasswordLength,
-    }),
-  })
 }
 
 /** In development only: `loadConfig` wants a server for mail in production. */

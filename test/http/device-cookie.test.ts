@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import Koa from 'koa'
-import { giveDeviceToken, readDeviceToken } from '../../src/http/device-cookie.ts'
+import { giveDeviceToken, readDeviceToken } from '../../src/http/cookies/device-cookie.ts'
 import { type Served, serve } from './serving.ts'
 
 const token = randomBytes(32).toString('base64url')

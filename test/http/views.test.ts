@@ -171,6 +171,20 @@ describe('serving the assets', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('serves a file of a package under the name that it was given, and by no other', async () => {
+    const folder = temporaryFolder({ 'index.min.js': 'void 0' })
+    const packaged = { 'packaged.js': join(folder, 'index.min.js') }
+    const made = createAssets({ directory: join(directory, 'assets'), packaged })
+    const app = new Koa()
+    app.use(made.serve)
+    const answer = await request(app.callback()).get(made.assetUrl('packaged.js'))
+    expect([answer.status, answer.text]).toEqual([200, 'void 0'])
+    expect(answer.headers['content-type']).toBe('text/javascript; charset=utf-8')
+    expect((await request(app.callback()).get('/assets/index.min.js')).status).toBe(404)
+    expect(made.assetUrl('gatehouse.css')).toBe(assets.assetUrl('gatehouse.css'))
+    rmSync(folder, { recursive: true })
+  })
+
   it('gives a changed file a new address while a developer edits it', () => {
     const folder = temporaryFolder({ 'a.css': 'a' })
     const { assetUrl } = createAssets({ directory: folder, isReloading: true })

@@ -1,7 +1,8 @@
 // Making an account on the way to an application.
 import { type Application, authorizeUrl, pkce } from '../support/code-flow.ts'
+import { codeIn, lastMailTo, mailsTo } from '../support/mailbox.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
-import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+import { createUserAgent, type Page, type UserAgent } from '../support/user-agent.ts'
 
 const redirectUri = 'https://app.example.com/cb'
 const password = 'correct horse battery staple'
@@ -18,6 +19,7 @@ beforeAll(async () => {
   gatehouse = await startTestServer()
   app = await makeApp(gatehouse)
 })
+beforeEach(() => gatehouse.server.stores.database.query('DELETE FROM sign_in_throttle'))
 afterAll(() => gatehouse.stop())
 
 const start = (agent: UserAgent, server = gatehouse, client = app) =>
@@ -29,16 +31,22 @@ async function signUp(fields: Record<string, string>, agent = createUserAgent())
   return agent.submit(page, '/sign-up', fields)
 }
 
+const confirm = async (page: Page, email: string, agent: UserAgent) =>
+  agent.submit(page, '/sign-up/code', { code: codeIn(await lastMailTo(gatehouse, email)) })
+
 describe('signing up', () => {
-  it('makes an account and goes on to the application', async () => {
+  it('makes an account once the address is confirmed, and goes on to the application', async () => {
     const agent = createUserAgent()
-    const page = await signUp({ email: ' New.Person@example.com ', name: 'New Person', password }, agent)
+    const form = await signUp({ email: ' New.Person@example.com ', name: 'New Person', password }, agent)
+    expect(form.url.pathname).toMatch(/\/sign-up\/code$/)
+    expect(await gatehouse.server.stores.accounts.findByEmail('new.person@example.com')).toBeUndefined()
+    const page = await confirm(form, 'new.person@example.com', agent)
     expect(page.location?.searchParams.get('code')).toBeTruthy()
     const account = await gatehouse.server.stores.accounts.findByEmail('new.person@example.com')
     expect(account).toMatchObject({
       email: 'New.Person@example.com',
       name: 'New Person',
-      isEmailVerified: false,
+      isEmailVerified: true,
       roles: [],
     })
     expect(account?.passwordHash).toMatch(/^\$argon2id\$/)
@@ -64,25 +72,56 @@ describe('signing up', () => {
     expect(await gatehouse.server.stores.accounts.findByEmail('someone-new@example.com')).toBeUndefined()
   })
 
-  it('says so when the address is taken, and does not touch that account', async () => {
+  it('looks the same when the address is taken, tells its owner alone, and does not touch that account', async () => {
     const person = await gatehouse.makeAccount()
-    const page = await signUp({ email: person.email.toUpperCase(), name: 'Thief', password })
-    expect(page.status).toBe(400)
-    expect(page.text).toContain('There is an account with this email address already')
+    const shown = (page: Page, email: string) =>
+      `${page.status} ${page.text.replaceAll(email, 'EMAIL').replace(/interaction\/[\w-]+/g, 'interaction/UID')}`
     const agent = createUserAgent()
-    const signedIn = await agent.submit(await start(agent), '/sign-in', {
+    const taken = await signUp({ email: person.email, name: 'Thief', password }, agent)
+    const free = await signUp({ email: 'nobody-yet@example.com', name: 'Thief', password })
+    expect(shown(taken, person.email)).toBe(shown(free, 'nobody-yet@example.com'))
+    const mail = await lastMailTo(gatehouse, person.email)
+    expect(() => codeIn(mail)).toThrow()
+    for (const code of ['000000', '', '123456'])
+      expect((await agent.submit(taken, '/sign-up/code', { code })).status).toBe(400)
+    const other = createUserAgent()
+    const signedIn = await other.submit(await start(other), '/sign-in', {
       email: person.email,
       password: person.password,
     })
     expect(signedIn.location?.searchParams.get('code')).toBeTruthy()
   })
 
+  it('takes the code in the browser that began alone, and lets nobody guess it', async () => {
+    const agent = createUserAgent()
+    const form = await signUp({ email: 'guessed@example.com', name: '', password }, agent)
+    const right = codeIn(await lastMailTo(gatehouse, 'guessed@example.com'))
+    const elsewhere = createUserAgent()
+    const other = await signUp({ email: 'other@example.com', name: '', password }, elsewhere)
+    expect((await elsewhere.submit(other, '/sign-up/code', { code: right })).status).toBe(400)
+    const statuses: number[] = []
+    for (let attempt = 0; attempt < 10; attempt += 1) {
+      const code = String((Number(right) + 1 + attempt) % 1_000_000).padStart(6, '0')
+      statuses.push((await agent.submit(form, '/sign-up/code', { code })).status)
+    }
+    expect(statuses.filter((status) => status === 400).length).toBeLessThanOrEqual(6)
+    expect((await agent.submit(form, '/sign-up/code', { code: right })).status).toBe(429)
+    expect(await gatehouse.server.stores.accounts.findByEmail('guessed@example.com')).toBeUndefined()
+  })
+
   it('of the same address by several at once makes one account', async () => {
-    const pages = await Promise.all(
-      Array.from({ length: 4 }, () => signUp({ email: 'twice@example.com', name: '', password })),
+    const begun = await Promise.all(
+      Array.from({ length: 3 }, async (_, index) => {
+        const agent = createUserAgent()
+        const form = await signUp({ email: 'twice@example.com', name: `Number ${index}`, password }, agent)
+        return { agent, form }
+      }),
     )
-    expect(pages.filter(({ location }) => location?.searchParams.has('code'))).toHaveLength(1)
-    expect(pages.filter(({ status }) => status === 500)).toEqual([])
+    const codes = (await mailsTo(gatehouse, 'twice@example.com')).map(codeIn)
+    const pages = await Promise.all(
+      begun.flatMap(({ agent, form }) => codes.map((code) => agent.submit(form, '/sign-up/code', { code }))),
+    )
+    expect(pages.filter(({ status }) => status >= 500)).toEqual([])
     const rows = await gatehouse.server.stores.database.query(
       "SELECT 1 FROM accounts WHERE email = 'twice@example.com'",
     )
@@ -90,18 +129,12 @@ describe('signing up', () => {
   })
 
   it('takes no role and no other field from the form', async () => {
-    await signUp({
-      email: 'climber@example.com',
-      name: '',
-      password,
-      role: 'owner',
-      roles: 'owner',
-      isEmailVerified: 'true',
-      email_verified: 'true',
-      sub: 'chosen',
-    })
+    const agent = createUserAgent()
+    const fields = { role: 'owner', roles: 'owner', isEmailVerified: 'true', email_verified: 'true', sub: 'chosen' }
+    const form = await signUp({ email: 'climber@example.com', name: '', password, ...fields }, agent)
+    await confirm(form, 'climber@example.com', agent)
     const account = await gatehouse.server.stores.accounts.findByEmail('climber@example.com')
-    expect(account).toMatchObject({ roles: [], isEmailVerified: false })
+    expect(account).toMatchObject({ roles: [] })
     expect(account?.sub).not.toBe('chosen')
   })
 

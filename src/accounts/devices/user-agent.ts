@@ -1,5 +1,6 @@
 // Reads which browser and system a User-Agent header names, for a person to recognise a device by; it proves nothing.
 import bowser from 'bowser'
+import type { Sentence } from '../../language/translations.ts'
 
 export interface UserAgentDescription {
   /** Such as `Firefox`. */
@@ -21,4 +22,11 @@ export function describeUserAgent(userAgent: string): UserAgentDescription {
     // An empty header, or nothing that anybody would call a browser.
     return { browser: undefined, system: undefined }
   }
+}
+
+/** The same as a sentence, for a page or a message. */
+export function browserWords(userAgent: string): Sentence {
+  const { browser, system } = describeUserAgent(userAgent)
+  if (browser && system) return { key: 'activity.browser-on-system', values: { browser, system } }
+  return browser ? { key: 'activity.browser', values: { browser } } : { key: 'activity.unknown-browser' }
 }

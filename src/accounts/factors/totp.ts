@@ -53,11 +53,11 @@ export function createTotp({ database, sealing, issuerName, now }: Parts) {
 
   return {
     /**
-     * Keeps nothing: an account has an authenticator once a code has shown that the app has the seed. After a mistyped code
-     * `earlier` is shown again: its seed may stand in the app already.
+     * Keeps nothing: an account has an authenticator once a code has shown that the app has the seed. `begun` goes on with an
+     * enrolment whose code was mistyped: its seed may stand in the app already.
      */
-    begin: async (account: { sub: string; email: string }, earlier?: string): Promise<TotpEnrolment> => {
-      const secret = (earlier && openEnrolment(account.sub, earlier)?.secret) || generateSecret({ length: 20 })
+    begin: async (account: { sub: string; email: string }, begun?: string): Promise<TotpEnrolment> => {
+      const secret = (begun && openEnrolment(account.sub, begun)?.secret) || generateSecret({ length: 20 })
       const uri = generateURI({ issuer: labelPart(issuerName), label: labelPart(account.email), secret })
       const enrolment: Enrolment = { sub: account.sub, secret, expiresAt: now() + enrolmentMilliseconds }
       return { secret, uri, qrSvg: qrSvg(uri), enrolment: sealing.seal(JSON.stringify(enrolment), enrolmentPurpose) }

@@ -8,20 +8,25 @@ import type { PasswordStore } from './password-store.ts'
 import { personalWordsOf } from './personal-words.ts'
 
 type Refused = { ok: false; reason: 'refused'; problem: Sentence } | { ok: false; reason: 'busy' }
+export type PasswordPrepared = { ok: true; apply(): Promise<void> } | Refused
 export type PasswordChanged = { ok: true } | Refused
-/** `set` is quick, and belongs to the transaction under way. */
-export type PasswordPrepared = { ok: true; set(): Promise<void> } | Refused
 
 type ChangedAccount = Pick<Account, 'sub' | 'email' | 'username' | 'name' | 'profile'>
 
 export interface PasswordChange {
   /**
-   * Call it outside a transaction: hashing takes longer than a connection should be held. The security version rises and
-   * remembered devices are forgotten; sessions are the caller's to end.
+   * All that takes long: the password is judged and hashed. Call it outside a transaction, which would hold a connection
+   * meanwhile, and `apply` inside of one that does more.
+   */
+  prepare(
+    account: ChangedAccount,
+    newPassword: string,
+    options: { hasSecondFactor: boolean },
+  ): Promise<PasswordPrepared>
+  /**
+   * Both in turn. The security version rises and remembered devices are forgotten; sessions are the caller's to end.
    */
   change(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordChanged>
-  /** The same in two steps, for those who set it together with something else: the slow one is to be called outside their transaction. */
-  prepare(account: ChangedAccount, newPassword: string, options: { hasSecondFactor: boolean }): Promise<PasswordPrepared>
 }
 
 interface Parts {
@@ -48,15 +53,13 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     if (problem) return { ok: false, reason: 'refused', problem }
     const hashed = await passwords.hash(newPassword)
     if (!hashed.ok) return hashed
-    const set = async () => {
-      const isSet = await passwordStore.set(account.sub, {
-        hash: hashed.hash,
-        isShort: policy.isShort(newPassword),
-        historySize: policy.historySize,
-      })
+    const { hash } = hashed
+    const apply = async () => {
+      const isShort = policy.isShort(newPassword)
+      const isSet = await passwordStore.set(account.sub, { hash, isShort, historySize: policy.historySize })
       if (!isSet) throw notFound('There is no such account any more.')
     }
-    return { ok: true, set }
+    return { ok: true, apply }
   }
 
   return {
@@ -64,7 +67,7 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     change: async (account, newPassword, options) => {
       const prepared = await prepare(account, newPassword, options)
       if (!prepared.ok) return prepared
-      await prepared.set()
+      await prepared.apply()
       return { ok: true }
     },
   }

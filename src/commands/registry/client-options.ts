@@ -10,6 +10,7 @@ export interface ClientOptions {
   postLogoutRedirectUri?: string[]
   firstParty?: boolean
   pkce?: boolean
+  secondFactor?: string
   admin?: string[]
   authMethod?: NonNullable<ClientInput['tokenEndpointAuthMethod']>
   jwksUri?: string
@@ -22,6 +23,10 @@ export const clientOptions = (command: Command): Command =>
     .option('--post-logout-redirect-uri <uri>', 'where people come back to after sign-out (repeatable)', collect)
     .option('--first-party', 'your own application: people are not asked for consent')
     .option('--no-pkce', 'do without PKCE (confidential web clients that send a nonce only)')
+    .option(
+      '--second-factor <rule>',
+      'off, optional, required, required-for:ROLE,ROLE, or default: as the deployment has it',
+    )
     .option('--admin <scope>', 'a scope of the admin API, for a machine (repeatable)', collect)
     .addOption(new Option('--auth-method <method>', 'how it authenticates at the token endpoint').choices(authMethods))
     .option('--jwks-uri <uri>', 'where its public keys are, for private_key_jwt')
@@ -33,6 +38,7 @@ export const clientChanges = (options: ClientOptions) => ({
   postLogoutRedirectUris: options.postLogoutRedirectUri,
   isFirstParty: options.firstParty,
   requiresPkce: options.pkce,
+  secondFactor: options.secondFactor === 'default' ? null : options.secondFactor,
   adminScopes: options.admin,
   tokenEndpointAuthMethod: options.authMethod,
   jwksUri: options.jwksUri,

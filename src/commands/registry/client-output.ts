@@ -23,6 +23,7 @@ export function clientJson(client: Client, clientSecret?: string): object {
     apis: Object.entries(client.apis).map(([audience, scopes]) => ({ audience, scope: scopes.join(' ') })),
     first_party: client.isFirstParty,
     require_pkce: client.requiresPkce,
+    second_factor: client.secondFactor ?? null,
     dynamically_registered: client.isDynamicallyRegistered,
     built_in: client.isBuiltIn,
     disabled: client.disabledAt !== undefined,
@@ -46,6 +47,7 @@ export function clientText(client: Client, clientSecret?: string): string {
     'auth method': metadata.token_endpoint_auth_method,
     'may get tokens for': Object.entries(client.apis).map(([audience, scopes]) => `${audience}  ${scopes.join(' ')}`),
     'first party': isMachine ? undefined : client.isFirstParty,
+    'second factor': isMachine ? undefined : (client.secondFactor ?? 'as the deployment has it'),
     PKCE: isMachine ? undefined : client.requiresPkce ? 'required' : 'not required (must send a nonce)',
   })
 }

@@ -34,7 +34,14 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
   const { granted } = apiGrants(clientOptions(command))
   command.action((options: ClientOptions & { type: ClientKind; name: string }) =>
     withDatabase(config(), async (open) => {
-      const input = { ...clientChanges(options), kind: options.type, name: options.name, apis: granted() }
+      const { secondFactor, ...changes } = clientChanges(options)
+      const input = {
+        ...changes,
+        secondFactor: secondFactor ?? undefined,
+        kind: options.type,
+        name: options.name,
+        apis: granted(),
+      }
       await prepare(open, input)
       const created = await registration(open).create(input)
       if (!created.ok) throw refuseProblems(created.problems)

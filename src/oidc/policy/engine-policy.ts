@@ -146,20 +146,22 @@ async function mayRevoke(_: KoaContextWithOIDC, client: EngineClient, token: { c
 }
 
 /** Browsers keep a `__Host-` cookie from subdomains and plain http; it needs https, which development has not. */
-export const sessionCookieName = (issuer: string): string =>
-  `${issuer.startsWith('https:') ? '__Host-' : ''}gatehouse-session`
+export function cookieNames(issuer: string) {
+  const isSecure = issuer.startsWith('https:')
+  return {
+    session: `${isSecure ? '__Host-' : ''}gatehouse-session`,
+    // Bound to a path, so not `__Host-`.
+    interaction: `${isSecure ? '__Secure-' : ''}gatehouse-interaction`,
+    resume: `${isSecure ? '__Secure-' : ''}gatehouse-resume`,
+  }
+}
 
 function cookies(issuer: string, keys: string[]): Configuration['cookies'] {
   const secure = issuer.startsWith('https:')
   const options = { httpOnly: true, sameSite: 'lax', signed: true, secure } as const
   return {
     keys,
-    names: {
-      session: sessionCookieName(issuer),
-      // Bound to a path, so not `__Host-`.
-      interaction: `${secure ? '__Secure-' : ''}gatehouse-interaction`,
-      resume: `${secure ? '__Secure-' : ''}gatehouse-resume`,
-    },
+    names: cookieNames(issuer),
     long: options,
     short: options,
   }

@@ -112,7 +112,7 @@ async function setPassword(
   const { where, occasion } = callerOf(ctx)
   const { sub } = visitor.account
   const changed = await parts.credentialChange.replacing(visitor, async ({ account }) => {
-    await prepared.set()
+    await prepared.apply()
     await parts.activity.append(sub, { type: 'password_changed', ...where })
     await parts.accountMail.passwordChanged(account, occasion)
     return { ok: true }

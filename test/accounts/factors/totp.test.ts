@@ -1,4 +1,5 @@
 import { generate } from 'otplib'
+import { decodeQR } from 'qr/decode.js'
 import { totpPurpose } from '../../../src/accounts/factors/totp.ts'
 import type { Database } from '../../../src/database/database.ts'
 import { type FactorWorld, factorWorld, junk, tally } from './factor-world.ts'
@@ -36,6 +37,20 @@ describe('enrolling an authenticator app', () => {
     expect(begun.enrolment).not.toContain(begun.secret)
     expect(Buffer.from(begun.enrolment, 'base64url').toString('latin1')).not.toContain(begun.secret)
     expect(await world.store.summary(account.sub)).toMatchObject({ hasTotp: false })
+  })
+
+  it('draws a picture that a camera reads', async () => {
+    const { uri, qrSvg } = await world.totp.begin(await world.makeAccount())
+    const size = Number(/viewBox="0 0 (\d+)/.exec(qrSvg)?.[1])
+    const scale = 4
+    const width = size * scale
+    const data = new Uint8Array(width * width * 4).fill(255)
+    const dark = /fill="#000" d="([^"]*)"/.exec(qrSvg)?.[1] ?? ''
+    for (const [, x, y, length] of dark.matchAll(/M(\d+) (\d+)h(\d+)/g))
+      for (let row = Number(y) * scale; row < (Number(y) + 1) * scale; row += 1)
+        for (let column = Number(x) * scale; column < (Number(x) + Number(length)) * scale; column += 1)
+          data.fill(0, (row * width + column) * 4, (row * width + column) * 4 + 3)
+    expect(decodeQR({ width, height: width, data })).toBe(uri)
   })
 
   it('leaves one colon in the label, whatever the names are', async () => {
@@ -186,6 +201,24 @@ describe('a code of an authenticator app', () => {
     await expect(world.totp.check(two.sub, await codeAt(one.secret, world.clock.now))).rejects.toThrow(
       /cannot be opened/,
     )
+  })
+})
+
+describe('a seed that is replaced while a code of it is being checked', () => {
+  it('lets that code in no more', async () => {
+    const { sub, secret } = await enrolled()
+    const next = await world.totp.begin({ sub, email: 'mara@example.com' })
+    const at = world.clock.now
+    const slow = world.otherNode(undefined, (database) => ({
+      ...database,
+      query: async <Row extends object>(statement: Parameters<Database['query']>[0], values?: readonly unknown[]) => {
+        if (typeof statement !== 'string' && statement.name === 'totp-use-step')
+          await world.totp.confirm(sub, next.enrolment, await codeAt(next.secret, at - step))
+        return database.query<Row>(statement, values)
+      },
+    }))
+    expect(await slow.totp.check(sub, await codeAt(secret, at))).toBe(false)
+    expect(await world.totp.check(sub, await codeAt(next.secret, at))).toBe(true)
   })
 })
 

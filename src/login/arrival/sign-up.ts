@@ -1,0 +1,109 @@
+// Prepares the account of somebody who arrives: it is made when the address is confirmed, and nobody learns who has one already.
+import { randomInt, timingSafeEqual } from 'node:crypto'
+import type { AccountMail } from '../../accounts/account-mail.ts'
+import type { AccountRegistration } from '../../accounts/account-registration.ts'
+import type { Account, AccountStore, NewAccount } from '../../accounts/account-store.ts'
+import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
+import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
+import type { Sentence, Translator } from '../../language/translations.ts'
+import { evenly } from '../even-time.ts'
+import { type FieldProblem, registrationProblems } from '../registration-problems.ts'
+import type { PendingSignUp } from '../sign-in-state.ts'
+import { waitingTime } from '../waiting-time.ts'
+
+export interface SignUpParts {
+  registration: Pick<AccountRegistration, 'prepare'>
+  accounts: Pick<AccountStore, 'findByEmail' | 'insert'>
+  accountMail: Pick<AccountMail, 'signUpCode' | 'accountExists'>
+  /** By network address: whoever makes accounts all day is stopped before a password is hashed. */
+  addressLimit: { reserve(address: string): Promise<{ ok: true } | { ok: false; retryAfter: number }> }
+  throttle: FactorThrottle
+  mailThrottle: MailThrottle
+  minimumLength: number
+}
+
+export interface SignUpInput {
+  email: string
+  name: string
+  username: string
+  password: string
+  address: string
+  language: Translator
+}
+
+type Refused = { ok: false; status: number; problems: FieldProblem[]; retryAfter?: number }
+export type SignUpBegun = { ok: true; pending: PendingSignUp } | Refused
+export type SignUpConfirmed =
+  | { ok: true; account: Account }
+  | { ok: false; status: number; error: Sentence; retryAfter?: number }
+
+export type SignUp = ReturnType<typeof createSignUp>
+
+export function createSignUp(parts: SignUpParts) {
+  return {
+    minimumLength: parts.minimumLength,
+
+    begin: async (given: SignUpInput): Promise<SignUpBegun> => {
+      const allowed = await parts.addressLimit.reserve(given.address)
+      if (!allowed.ok) return tooMany('sign-in.too_many', allowed.retryAfter, given.language)
+      const [email, name, username] = [given.email.trim(), given.name.trim(), given.username.trim()]
+      const prepared = await parts.registration.prepare({
+        email,
+        password: given.password,
+        ...(name && { name }),
+        ...(username && { username }),
+      })
+      if (!prepared.ok)
+        return {
+          ok: false,
+          status: prepared.reason === 'busy' ? 503 : 400,
+          problems: registrationProblems(prepared, given.language),
+        }
+      const reservation = await parts.mailThrottle.reserve({ email, address: given.address })
+      if (!reservation.ok) return tooMany('sign-in.too_many_mails', reservation.retryAfter, given.language)
+      return { ok: true, pending: await evenly(() => invite(pendingOf(prepared.account), given.language, parts)) }
+    },
+
+    /** Makes the account. `scope` is the interaction: whoever guesses codes is counted there. */
+    confirm: async (pending: PendingSignUp, code: string, scope: string): Promise<SignUpConfirmed> => {
+      const reservation = await parts.throttle.reserve({ sub: `sign-up ${scope}` })
+      if (!reservation.ok) {
+        const { retryAfter } = reservation
+        return { ok: false, status: 429, retryAfter, error: waitingTime('second-factor.too_many', retryAfter) }
+      }
+      if (!pending.code || !isSame(pending.code, code.replace(/\s/g, '')))
+        return { ok: false, status: 400, error: { key: 'sign-up.wrong-code' } }
+      const { code: _, ...account } = pending
+      const created = await parts.accounts.insert({ ...account, isEmailVerified: true })
+      if (!created.ok) return { ok: false, status: 400, error: { key: 'sign-up.taken-meanwhile' } }
+      await reservation.succeeded()
+      return { ok: true, account: created.account }
+    },
+  }
+}
+
+const tooMany = (key: string, retryAfter: number, { say }: Translator): Refused => ({
+  ok: false,
+  status: 429,
+  retryAfter,
+  problems: [{ field: 'email', message: say(waitingTime(key, retryAfter)) }],
+})
+
+function pendingOf({ email, name, username, passwordHash, isPasswordShort = false }: NewAccount): PendingSignUp {
+  if (passwordHash === undefined) throw new TypeError('Whoever signs up has a password.')
+  return { email, passwordHash, isPasswordShort, ...(name && { name }), ...(username && { username }) }
+}
+
+async function invite(prepared: PendingSignUp, language: Translator, parts: SignUpParts): Promise<PendingSignUp> {
+  const existing = await parts.accounts.findByEmail(prepared.email)
+  if (existing) {
+    await parts.accountMail.accountExists(existing, { language })
+    return prepared
+  }
+  const code = String(randomInt(1_000_000)).padStart(6, '0')
+  await parts.accountMail.signUpCode(prepared.email, { code, language })
+  return { ...prepared, code }
+}
+
+const isSame = (expected: string, given: string) =>
+  expected.length === given.length && timingSafeEqual(Buffer.from(expected), Buffer.from(given.slice(0, 6).padEnd(6)))

@@ -1,0 +1,66 @@
+// “This wasn't me”: the link in every notice signs everything out and lets the owner of the mailbox set a new password.
+import Router from '@koa/router'
+import type { Context } from 'koa'
+import type { AccountStore } from '../../accounts/account-store.ts'
+import type { ActivityLog } from '../../accounts/activity-log.ts'
+import type { Devices } from '../../accounts/devices/devices.ts'
+import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
+import type { Database } from '../../database/database.ts'
+import { showPage } from '../../http/show-page.ts'
+import type { Views } from '../../http/views.ts'
+import type { AccessRevocation } from '../../oidc/access-revocation.ts'
+import { visitOf } from '../occasion.ts'
+import type { PasswordReset } from './password-reset.ts'
+
+export interface NotMeParts {
+  views: Views
+  database: Pick<Database, 'transaction'>
+  accounts: Pick<AccountStore, 'find' | 'restoreEmail'>
+  links: Pick<OneTimeLinkStore, 'find' | 'redeem'>
+  devices: Pick<Devices, 'forgetAll'>
+  revocation: Pick<AccessRevocation, 'endEverything'>
+  activity: Pick<ActivityLog, 'append'>
+  reset: Pick<PasswordReset, 'createLink'>
+}
+
+const purpose = 'not-me'
+
+export function notMeRoutes(parts: NotMeParts): Router {
+  const { views, links } = parts
+  const router = new Router({ prefix: '/not-me' })
+  const expired = (ctx: Context) => {
+    ctx.status = 410
+    showPage(ctx, views, 'link-expired', { what: 'not-me' })
+  }
+
+  router.get('/:token', async (ctx) => {
+    const link = await links.find(purpose, ctx.params.token as string)
+    if (!link) return expired(ctx)
+    showPage(ctx, views, 'not-me', { action: ctx.path, restoredEmail: emailIn(link.details) })
+  })
+
+  router.post('/:token', async (ctx) => {
+    const next = await parts.database.transaction(() => shutOut(ctx, parts))
+    if (!next) return expired(ctx)
+    ctx.redirect(next)
+    ctx.status = 303
+  })
+  return router
+}
+
+const emailIn = ({ email }: Record<string, unknown>) => (typeof email === 'string' ? email : undefined)
+
+/** The way to a new password; undefined when the link is over. */
+async function shutOut(ctx: Context, parts: NotMeParts) {
+  const { links, accounts, devices, revocation } = parts
+  const link = await links.redeem(purpose, ctx.params.token as string)
+  if (!link?.sub) return undefined
+  const email = emailIn(link.details)
+  // An address that was changed behind its owner's back comes back to whoever reads the old mailbox.
+  if (email) await accounts.restoreEmail(link.sub, email)
+  await devices.forgetAll(link.sub)
+  await revocation.endEverything(link.sub)
+  await parts.activity.append(link.sub, { type: 'sessions_ended', ...visitOf(ctx) })
+  const account = await accounts.find(link.sub)
+  return account && !account.disabledAt ? parts.reset.createLink(account) : undefined
+}

@@ -1,0 +1,58 @@
+// What a half-finished sign-in has shown so far. It waits on the engine's interaction record, never in the session.
+import type { PassedMethod } from '../oidc/policy/acr.ts'
+
+export interface Progress {
+  sub: string
+  /** The account's when the first factor was shown: with a higher one all of this is over. */
+  securityVersion: number
+  methods: PassedMethod[]
+  /** Taken over from a session that is only to be stepped up: it keeps its time of authentication. */
+  authenticatedAt?: number
+  /** The person asked to be spared the second factor in this browser. */
+  remember?: boolean
+}
+
+export interface SignInState {
+  progress?: Progress
+  /** Where codes were sent to, as it was typed: it is shown again, whether or not there is such an account. */
+  sentTo?: string
+  signUp?: PendingSignUp
+}
+
+/** An account that is made when its address is confirmed, and not before: nobody can prepare one for somebody else's address. */
+export interface PendingSignUp {
+  email: string
+  name?: string
+  username?: string
+  passwordHash: string
+  isPasswordShort: boolean
+  /** What the mail says; none when the address has an account already, which only its owner is told. */
+  code?: string
+}
+
+/** A key of its own in the engine's result: without `login` beside it, the engine goes on asking. */
+export const stateKey = 'signIn'
+
+export const stateIn = (result: Record<string, unknown> | undefined): SignInState =>
+  (result?.[stateKey] as SignInState | undefined) ?? {}
+
+/** What a signed-in session has shown, for a step up from there. */
+export function methodsOfSession(amr: readonly string[] | undefined, at: number): PassedMethod[] {
+  if (amr?.includes('pwd')) return [{ method: 'password', at }]
+  return [{ method: 'link', at }]
+}
+
+type Method = Omit<PassedMethod, 'at'>
+
+const now = () => Math.floor(Date.now() / 1000)
+
+/** The beginning of a sign-in: it holds for the account as it is now. */
+export const firstMethod = (
+  { sub, securityVersion }: { sub: string; securityVersion: number },
+  method: Method,
+): Progress => ({ sub, securityVersion, methods: [{ ...method, at: now() }] })
+
+export const withMethod = (progress: Progress, method: Method): Progress => ({
+  ...progress,
+  methods: [...progress.methods, { ...method, at: now() }],
+})
