@@ -72,7 +72,9 @@ export function accountStates(database: Database) {
 
     /** True when its time has come and nobody has taken the request back; a sign-in that would do so waits until the transaction ends. */
     lockIfDueForDeletion: async (sub: string): Promise<boolean> => {
-      const rows = await database.query('SELECT 1 FROM accounts WHERE sub = $1 AND delete_after < now() FOR UPDATE', [sub])
+      const rows = await database.query('SELECT 1 FROM accounts WHERE sub = $1 AND delete_after < now() FOR UPDATE', [
+        sub,
+      ])
       return rows.length > 0
     },
 

@@ -1,8 +1,7 @@
 // Everything under /account, and the links that confirm an address: the one list of what a person at home can do.
 import Router from '@koa/router'
-import { authenticatorRoutes } from './credentials/authenticator-routes.ts'
+import { type AuthenticatorRoutesParts, authenticatorRoutes } from './credentials/authenticator-routes.ts'
 import { type MailedCodeRoutesParts, mailedCodeRoutes } from './credentials/mailed-code-routes.ts'
-import { type AuthenticatorRoutesParts } from './credentials/authenticator-routes.ts'
 import { type PasskeyRoutesParts, passkeyRoutes } from './credentials/passkey-routes.ts'
 import { type PasswordRoutesParts, passwordRoutes } from './credentials/password-routes.ts'
 import { recoveryCodeRoutes } from './credentials/recovery-code-routes.ts'

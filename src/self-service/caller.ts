@@ -1,6 +1,6 @@
-// Says where a request comes from: for the activity log, for notices by mail, and in words.
+// Says where a request comes from: for the activity log, and for notices by mail.
 import type { Context } from 'koa'
-import { describeUserAgent } from '../accounts/devices/user-agent.ts'
+import { browserWords } from '../accounts/devices/user-agent.ts'
 import { languageOf } from '../language/language-choice.ts'
 import type { Sentence, Translator } from '../language/translations.ts'
 
@@ -13,13 +13,5 @@ export interface Caller {
 
 export function callerOf(ctx: Context): Caller {
   const where = { address: ctx.ip, userAgent: ctx.get('User-Agent') }
-  return { where, occasion: { address: ctx.ip, device: browserName(where.userAgent), language: languageOf(ctx) } }
-}
-
-/** Such as “Firefox on Windows”. */
-export function browserName(userAgent: string): Sentence {
-  const { browser, system } = describeUserAgent(userAgent)
-  if (browser && system) return { key: 'account.browser-on-system', values: { browser, system } }
-  const known = browser ?? system
-  return known ? { key: 'account.browser-only', values: { browser: known } } : { key: 'account.browser-unknown' }
+  return { where, occasion: { address: ctx.ip, device: browserWords(where.userAgent), language: languageOf(ctx) } }
 }

@@ -29,13 +29,14 @@ export function createServer(parts: ServerParts) {
   const node = createNode(parts, stores)
   const http = createHttpServer(limits, createApp(parts, stores, node).callback())
   const deletion = accountDeletion(parts, stores, node)
+  const sweep = async () => {
+    await stores.expiry.removeExpired()
+    await node.keyRing.removeRetired()
+    await node.factors.resealing.run()
+    await deletion.deleteDue()
+  }
   const sweeper = createSweeper({
-    sweep: async () => {
-      await stores.expiry.removeExpired()
-      await node.keyRing.removeRetired()
-      await node.factors.resealing.run()
-      await deletion.deleteDue()
-    },
+    sweep,
     logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
   })
 
@@ -45,6 +46,8 @@ export function createServer(parts: ServerParts) {
     http,
     node,
     stores,
+    /** One round of clean-up, as it is done every few seconds. */
+    sweep,
     /** Resolves when this node is ready, however long the database takes. */
     start: async (): Promise<void> => {
       await node.readiness.start()

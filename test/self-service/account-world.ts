@@ -40,7 +40,7 @@ export async function startAccountWorld(options: TestServerOptions = {}): Promis
 
   const signIn = async (person: Pick<Person, 'email' | 'password'>, agent = createUserAgent()) => {
     const page = await agent.visit(at('/account'))
-    const inside = await agent.submit(page, '/sign-in', { email: person.email, password: person.password })
+    const inside = await agent.submit(page, '/sign-in', credentialsOf(person))
     if (inside.url.pathname !== '/account') throw new Error(`${inside.status} ${inside.url} ${textOf(inside)}`)
     return agent
   }
@@ -84,6 +84,9 @@ export async function startAccountWorld(options: TestServerOptions = {}): Promis
     },
   }
 }
+
+/** For the sign-in page. */
+export const credentialsOf = ({ email, password }: Pick<Person, 'email' | 'password'>) => ({ email, password })
 
 /** What a page says, without its markup. */
 export const textOf = ({ text }: Page): string =>

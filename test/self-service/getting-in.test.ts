@@ -1,7 +1,7 @@
 // The way in to a person's own pages: only ever to a page of ours, and to changes only after a fresh sign-in (threats L10, R4, R5, S5, S8).
 import { createReturnPaths, pageOf } from '../../src/self-service/return-path.ts'
 import { createUserAgent } from '../support/user-agent.ts'
-import { type AccountWorld, startAccountWorld, textOf } from './account-world.ts'
+import { type AccountWorld, credentialsOf, startAccountWorld, textOf } from './account-world.ts'
 
 let world: AccountWorld
 
@@ -47,7 +47,7 @@ describe('somebody who is not signed in', () => {
       response_type: 'none',
       redirect_uri: `${world.issuer}/account/return`,
     })
-    const page = await agent.submit(await agent.visit(start.location as URL), '/sign-in', person)
+    const page = await agent.submit(await agent.visit(start.location as URL), '/sign-in', credentialsOf(person))
     expect([page.status, page.url.pathname]).toEqual([200, `/account${path}`])
     expect(page.headers.get('cache-control')).toContain('no-store')
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
@@ -61,7 +61,11 @@ describe('somebody who is not signed in', () => {
       body: new URLSearchParams({ name: 'Mallory' }),
     })
     expect(post.status).toBe(303)
-    const page = await person.agent.submit(await person.agent.visit(post.location as URL), '/sign-in', person)
+    const page = await person.agent.submit(
+      await person.agent.visit(post.location as URL),
+      '/sign-in',
+      credentialsOf(person),
+    )
     expect(page.url.pathname).toBe('/account/profile')
     expect(textOf(page)).toContain('nothing was changed')
     expect((await world.server.stores.accounts.find(person.sub))?.name).toBeUndefined()
@@ -152,7 +156,11 @@ describe('a sign-in of eleven minutes ago', () => {
     const refused = await person.agent.request(world.at(`/account${path}`))
     expect([refused.status, refused.location?.pathname]).toEqual([303, '/authorize'])
     expect(refused.location?.searchParams.get('max_age')).toBe('600')
-    const page = await person.agent.submit(await person.agent.visit(refused.location as URL), '/sign-in', person)
+    const page = await person.agent.submit(
+      await person.agent.visit(refused.location as URL),
+      '/sign-in',
+      credentialsOf(person),
+    )
     expect([page.status, page.url.pathname]).toEqual([200, `/account${path}`])
   })
 
@@ -167,7 +175,11 @@ describe('a sign-in of eleven minutes ago', () => {
       body: new URLSearchParams(given),
     })
     expect([refused.status, refused.location?.pathname]).toEqual([303, '/authorize'])
-    const page = await person.agent.submit(await person.agent.visit(refused.location as URL), '/sign-in', person)
+    const page = await person.agent.submit(
+      await person.agent.visit(refused.location as URL),
+      '/sign-in',
+      credentialsOf(person),
+    )
     expect([page.status, page.url.pathname]).toEqual([200, pageOf(`/account${path}`)])
     expect(textOf(page)).toContain('nothing was changed')
     const after = await accounts.find(person.sub)

@@ -16,8 +16,8 @@ export function showAdded(
   showPage: ShowAccountPage,
   done: Sentence,
 ): void {
-  if (!codes) return doneWith(ctx, list, done)
-  showPage(ctx, visitor, 'new-recovery-codes', { codes, notice: done, nextUrl: list })
+  if (codes) showPage(ctx, visitor, 'new-recovery-codes', { codes, notice: done, nextUrl: list })
+  else doneWith(ctx, list, done)
 }
 
 /** Back to where the button was, with the reason, when the account must keep it. */
@@ -26,8 +26,8 @@ export function showRemoved(
   removed: FactorRemoved,
   { path, factor }: { path: string; factor: Factor },
 ): void {
-  if (removed.ok) return doneWith(ctx, list, { key: `account.removed.${factor}` })
-  if (removed.reason === 'gone') return doneWith(ctx, list, { key: 'account.removed.gone' })
-  if (removed.reason === 'changed_meanwhile') return doneWith(ctx, list, { key: 'account.changed-meanwhile' })
-  doneWith(ctx, path, { key: `account.kept.${removed.reason}` })
+  if (removed.ok) doneWith(ctx, list, { key: `account.removed.${factor}` })
+  else if (removed.reason === 'gone') doneWith(ctx, list, { key: 'account.removed.gone' })
+  else if (removed.reason === 'changed_meanwhile') doneWith(ctx, list, { key: 'account.changed-meanwhile' })
+  else doneWith(ctx, path, { key: `account.kept.${removed.reason}` })
 }

@@ -1,6 +1,7 @@
 // The pages on which somebody adds a passkey, gives it another name, or removes it.
 import Router from '@koa/router'
 import type { Context } from 'koa'
+import type { PasskeyTickets } from '../../accounts/factors/passkey-tickets.ts'
 import type { Passkey, Passkeys } from '../../accounts/factors/passkeys.ts'
 import { notFound } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
@@ -11,7 +12,6 @@ import { callerOf } from '../caller.ts'
 import { doneWith } from '../notice.ts'
 import type { FactorChanges } from './factor-changes.ts'
 import { showAdded, showRemoved } from './factor-outcome.ts'
-import type { PasskeyTickets } from './passkey-ticket.ts'
 
 export interface PasskeyRoutesParts {
   door: AccountDoor
@@ -23,6 +23,8 @@ export interface PasskeyRoutesParts {
 
 const newPath = '/account/second-factor/new-passkey'
 const onePath = '/account/second-factor/passkey/:id'
+/** What a ticket is for. */
+const scopeOf = ({ session }: Visitor) => `account ${session.uid}`
 
 export function passkeyRoutes(parts: PasskeyRoutesParts): Router {
   const { door } = parts
@@ -57,7 +59,7 @@ async function showNew(
   error?: Sentence,
 ): Promise<void> {
   const { options } = await passkeys.registrationOptions(visitor.account)
-  const { challenge, ticket } = tickets.issue(visitor.session.uid)
+  const { challenge, ticket } = tickets.issue(scopeOf(visitor))
   showPage(ctx, visitor, 'new-passkey', {
     action: newPath,
     ticket,
@@ -68,7 +70,7 @@ async function showNew(
 
 async function add(ctx: Context, visitor: Visitor, parts: PasskeyRoutesParts): Promise<void> {
   const { response = '', name = '', ticket = '' } = readForm(ctx)
-  const challenge = parts.tickets.challengeOf(ticket, visitor.session.uid)
+  const challenge = parts.tickets.challengeOf(ticket, scopeOf(visitor))
   const added =
     challenge === undefined
       ? ({ ok: false, reason: 'refused' } as const)

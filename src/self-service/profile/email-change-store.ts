@@ -62,14 +62,7 @@ export function createEmailChangeStore({ database }: { database: Database }) {
          ON CONFLICT (sub) DO UPDATE SET new_email = excluded.new_email, session_uid = excluded.session_uid,
            security_version = excluded.security_version, old_confirmed_at = excluded.old_confirmed_at,
            new_confirmed_at = NULL, expires_at = excluded.expires_at`,
-        [
-          change.sub,
-          change.newEmail,
-          change.sessionUid,
-          change.securityVersion,
-          change.isOldConfirmed,
-          change.seconds,
-        ],
+        [change.sub, change.newEmail, change.sessionUid, change.securityVersion, change.isOldConfirmed, change.seconds],
       )
     },
 

@@ -27,8 +27,7 @@ export interface EmailChangesParts {
 
 export type Confirmed =
   /** `missing` is the end that has not agreed yet; without one the address is changed. */
-  | { ok: true; newEmail: string; missing: End | undefined }
-  | { ok: false; reason: 'over' | 'taken' }
+  { ok: true; newEmail: string; missing: End | undefined } | { ok: false; reason: 'over' | 'taken' }
 
 export interface OpenConfirmation {
   account: Account

@@ -29,7 +29,8 @@ export function profileChanges(
   const parts = shownParts.filter((part) => part in form).map((part) => [part, read(part)])
   const address = { ...addressOf(account.profile), ...Object.fromEntries(parts) }
   // The whole text would contradict parts that have changed.
-  if (parts.some(([part, text]) => text !== textOf(addressOf(account.profile)[part as string]))) delete address.formatted
+  if (parts.some(([part, text]) => text !== textOf(addressOf(account.profile)[part as string])))
+    delete address.formatted
   const name = read('name')
   return {
     // There is no taking it away: an account that has no name was never given one.

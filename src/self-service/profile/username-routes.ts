@@ -57,5 +57,7 @@ async function save(ctx: Context, visitor: Visitor, parts: UsernameRoutesParts):
 function problemOf(refused: Extract<Awaited<ReturnType<AccountRegistration['update']>>, { ok: false }>) {
   if (refused.reason === 'username_taken') return { key: 'account-fields.username_taken' }
   const [problem] = refused.reason === undefined ? refused.problems : []
-  return problem ? { key: problem.key, ...(problem.values && { values: problem.values }) } : { key: 'account.changed-meanwhile' }
+  return problem
+    ? { key: problem.key, ...(problem.values && { values: problem.values }) }
+    : { key: 'account.changed-meanwhile' }
 }

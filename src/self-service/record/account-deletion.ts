@@ -21,8 +21,7 @@ export interface AccountDeletionParts {
 
 export type DeletionRequested =
   /** Without a date it is gone already. */
-  | { ok: true; deleteAfter: Date | undefined }
-  | { ok: false; reason: 'last_owner' | 'changed_meanwhile' }
+  { ok: true; deleteAfter: Date | undefined } | { ok: false; reason: 'last_owner' | 'changed_meanwhile' }
 
 export type AccountDeletion = ReturnType<typeof createAccountDeletion>
 

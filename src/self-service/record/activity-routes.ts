@@ -1,9 +1,9 @@
 // The page that tells what has happened to an account lately, a screenful at a time.
 import Router from '@koa/router'
 import { type ActivityLog, activitySentence } from '../../accounts/activity-log.ts'
+import { browserWords } from '../../accounts/devices/user-agent.ts'
 import type { AccountDoor } from '../account-door.ts'
 import type { ShowAccountPage } from '../account-page.ts'
-import { browserName } from '../caller.ts'
 
 export interface ActivityRoutesParts {
   door: AccountDoor
@@ -22,7 +22,10 @@ export function activityRoutes({ door, showPage, activity }: ActivityRoutesParts
       const { before } = ctx.query
       const isLater = typeof before === 'string' && before !== ''
       // One more than is shown tells whether there are older ones.
-      const found = await activity.list(visitor.account.sub, { limit: onePage + 1, ...(isLater ? { before } : undefined) })
+      const found = await activity.list(visitor.account.sub, {
+        limit: onePage + 1,
+        ...(isLater ? { before } : undefined),
+      })
       const shown = found.slice(0, onePage)
       const last = shown.at(-1)
       showPage(ctx, visitor, 'activity', {
@@ -31,7 +34,7 @@ export function activityRoutes({ door, showPage, activity }: ActivityRoutesParts
           address: entry.address,
           sentence: activitySentence(entry),
           about: aboutOf(entry.details),
-          browser: entry.userAgent === '' ? undefined : browserName(entry.userAgent),
+          browser: entry.userAgent === '' ? undefined : browserWords(entry.userAgent),
         })),
         olderUrl: found.length > onePage && last ? `${path}?before=${last.id}` : undefined,
         newestUrl: isLater ? path : undefined,

@@ -3,13 +3,14 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
 import type { Devices } from '../../accounts/devices/devices.ts'
-import { readDeviceToken } from '../../http/device-cookie.ts'
+import { browserWords } from '../../accounts/devices/user-agent.ts'
+import { readDeviceToken } from '../../http/cookies/device-cookie.ts'
 import { notFound } from '../../http/errors.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
 import type { SessionStore } from '../../oidc/storage/session-store.ts'
 import type { AccountDoor, Visitor } from '../account-door.ts'
 import type { ShowAccountPage } from '../account-page.ts'
-import { browserName, callerOf } from '../caller.ts'
+import { callerOf } from '../caller.ts'
 import { doneWith } from '../notice.ts'
 
 export interface SessionRoutesParts {
@@ -82,14 +83,14 @@ async function show(ctx: Context, visitor: Visitor, parts: SessionRoutesParts): 
     sessions: sessions
       .map(({ uid, userAgent, ...session }) => ({
         ...session,
-        name: browserName(userAgent),
+        name: browserWords(userAgent),
         isThisOne: uid === visitor.session.uid,
         endAction: `${path}/${uid}/end`,
       }))
       .sort((left, right) => Number(right.isThisOne) - Number(left.isThisOne)),
     devices: devices.map(({ id, userAgent, ...device }) => ({
       ...device,
-      name: browserName(userAgent),
+      name: browserWords(userAgent),
       isThisOne: id === here?.id,
       forgetAction: `${path}/browser/${id}/forget`,
     })),
