@@ -14,6 +14,7 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
+import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
 import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
@@ -46,12 +47,18 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
   const views = createViews({ directory, common, brand: branding.of, isReloading })
   const refusals = createRefusalLog({ log, isDevelopment })
+  const people = createPeople({ config, stores, views, translations, productName })
   const engine = createEngine({
     ...stores,
     config,
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
     cookieKeys: cookieKeys(config, stores),
+    owesSecondFactor: createSecondFactorPolicy({
+      rule: config.login.secondFactor,
+      accounts: stores.accounts,
+      factors: people.factors.store,
+    }),
     locales: translations.locales,
     pages: createEnginePages({
       views,
@@ -73,7 +80,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     assets,
     views,
     translations,
-    ...createPeople({ config, stores, views, translations, productName }),
+    ...people,
     refusals,
     engine,
     personSession: createPersonSession({ engine, sessions: stores.sessions, config }),
