@@ -1,6 +1,7 @@
 // In which language a person is spoken to: ui_locales, then their own choice in this browser, then the browser's wishes.
+import type { AddressInfo } from 'node:net'
 
-import { pkceUrl } from '../oidc/requests.ts'
+import { pkceUrl, rawRequest } from '../oidc/requests.ts'
 import { authorizeUrl, signIn } from '../support/code-flow.ts'
 import { samplePages } from '../support/sample-pages.ts'
 import { sampleHtml, translations } from '../support/spoken.ts'
@@ -188,6 +189,24 @@ describe('choosing another language in the footer', () => {
     expect(odd.headers.get('set-cookie')).toMatch(/^gatehouse-language=de;/)
   })
 
+  it('is kept for https alone where the server is', async () => {
+    const env = { NODE_ENV: 'production', GATEHOUSE_ISSUER: 'https://login.example.com' }
+    const production = await startTestServer({ env: { ...env, GATEHOUSE_COOKIE_KEYS: 'k'.repeat(32) } })
+    const { port } = production.server.http.address() as AddressInfo
+    const { headers } = await rawRequest(port, '/language', {
+      method: 'POST',
+      headers: {
+        host: 'login.example.com',
+        'sec-fetch-site': 'same-origin',
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: 'language=de&return_to=%2F',
+    })
+    await production.stop()
+    expect(headers['set-cookie']).toEqual([expect.stringMatching(/^gatehouse-language=de;.*; secure/)])
+    expect(headers.location).toBe('https://login.example.com/')
+  })
+
   it.each([
     '//evil.example/',
     'https://evil.example/',
@@ -214,6 +233,8 @@ describe('choosing another language in the footer', () => {
     expect(offered('device-code-done')).toEqual([false])
     expect(offered('first-administrator-done')).toEqual([false])
     expect(offered('device-code-confirm')).toEqual([true])
+    // Nor where the address is what somebody else made up: a refusal repeats none of it.
+    expect(offered('error')).not.toContain(true)
   })
 })
 
