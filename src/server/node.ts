@@ -6,6 +6,7 @@ import { createPasswordQueue } from '../accounts/password/password-queue.ts'
 import { passwordProblem } from '../accounts/password/password-rules.ts'
 import { adminAudience, ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
+import type { Branding } from '../branding/branding.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
@@ -19,7 +20,6 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
-import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
 import type { ServerParts } from './server.ts'
@@ -30,11 +30,10 @@ export type Node = ReturnType<typeof createNode>
 /** NIST SP 800-63B-4: at least 15 characters where the password is the only factor. */
 export const minimumPasswordLength = 15
 
-export function createNode(parts: ServerParts, stores: Stores) {
+export function createNode(parts: ServerParts, stores: Stores, branding: Branding) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
-  const branding = createDeploymentBranding({ config, log })
   const productName = branding.of().name
   const directory = join(config.root, 'views')
   const translations = createTranslations({
