@@ -144,7 +144,7 @@ describe('the sign-in page in the example brand', () => {
       await page.goto(signIn(`?client=${clientId}`))
       expect(await style(page, '.primary', 'background-color')).toBe('rgb(122, 59, 18)')
       expect(await style(page, '.card', 'border-top-left-radius')).toBe('6px')
-      expect(await page.locator('.masthead span').textContent()).toBe('Field Notes')
+      expect(await page.locator('.masthead bdi').textContent()).toBe('Field Notes')
     })
   })
 

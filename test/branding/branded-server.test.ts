@@ -191,7 +191,7 @@ describe("a page of a client's flow", () => {
     expect(page.text).toContain(`href="/assets/clients/${field.clientId}/favicon.svg?v=`)
     // The deployment's logo says another name, so the client's is written beside it.
     expect(page.text).toMatch(
-      /<img class="logo" src="\/assets\/brand\/logo\.svg[^>]* alt="">\s*<\/picture>\s*<span dir="auto">Field Notes<\/span>/,
+      /<img class="logo" src="\/assets\/brand\/logo\.svg[^>]* alt="">\s*<\/picture>\s*<bdi>Field Notes<\/bdi>/,
     )
   }
   const isNorthwind = (page: Page) => {
