@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { ensureAccountClient } from '../clients/account-client-registration.ts'
+import type { Branding } from '../branding/branding.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
 import { createAssets } from '../http/assets.ts'
@@ -16,7 +17,6 @@ import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
 import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
-import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { packagedAssets } from './packaged-assets.ts'
 import { createPeople } from './people.ts'
@@ -26,11 +26,10 @@ import type { Stores } from './stores.ts'
 
 export type Node = ReturnType<typeof createNode>
 
-export function createNode(parts: ServerParts, stores: Stores) {
+export function createNode(parts: ServerParts, stores: Stores, branding: Branding) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
-  const branding = createDeploymentBranding({ config, log })
   const productName = branding.of().name
   const directory = join(config.root, 'views')
   const translations = createTranslations({
