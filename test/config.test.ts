@@ -76,6 +76,16 @@ describe('the environment', () => {
     [{ GATEHOUSE_MAIL_FROM: 'a@example.com, b@example.com' }, 'must be an address'],
     [{ GATEHOUSE_MAIL_FROM: 'Bad\r\nBcc: <b@example.com>' }, 'must be an address'],
     [{ GATEHOUSE_SIGN_UP: 'maybe' }, 'GATEHOUSE_SIGN_UP'],
+    [{ GATEHOUSE_PASSWORD_MIN_LENGTH: '7' }, 'GATEHOUSE_PASSWORD_MIN_LENGTH'],
+    [{ GATEHOUSE_PASSWORD_MIN_LENGTH: '65' }, 'GATEHOUSE_PASSWORD_MIN_LENGTH'],
+    [
+      { GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_SECOND_FACTOR: '16' },
+      'must not be more than GATEHOUSE_PASSWORD_MIN_LENGTH (15)',
+    ],
+    [{ GATEHOUSE_PASSWORD_MIN_STRENGTH: '5' }, 'GATEHOUSE_PASSWORD_MIN_STRENGTH'],
+    [{ GATEHOUSE_PASSWORD_COMPOSITION: 'lower,emoji' }, 'GATEHOUSE_PASSWORD_COMPOSITION'],
+    [{ GATEHOUSE_PASSWORD_HISTORY: '25' }, 'GATEHOUSE_PASSWORD_HISTORY'],
+    [{ GATEHOUSE_PASSWORD_MAX_AGE_DAYS: '-1' }, 'GATEHOUSE_PASSWORD_MAX_AGE_DAYS'],
     [{ GATEHOUSE_BOOTSTRAP_ADMIN_EMAIL: 'a@example.com' }, 'both or neither'],
   ])('refuses %j', (env, text) => {
     expect(problemsOf(env).join('\n')).toContain(text)

@@ -8,7 +8,7 @@ const lightBlock = /:root \{([^}]*)\}/
 export function tokensOf(stylesheet: string): Tokens {
   const tokens = { light: colours(lightBlock.exec(stylesheet)?.[1]), dark: colours(darkBlock.exec(stylesheet)?.[1]) }
   for (const scheme of schemes)
-    for (const name of ['brand', 'surface', 'ground', 'inset', 'text', 'muted'])
+    for (const name of ['brand', 'surface', 'ground', 'inset', 'line', 'text', 'muted', 'danger', 'field-line'])
       if (!tokens[scheme][name]) throw new TypeError(`The stylesheet sets no --${name} for ${scheme} pages.`)
   return tokens
 }
@@ -27,10 +27,18 @@ export function brandStyle(given: Colours, tokens: Tokens): string | undefined {
   @media (prefers-color-scheme: dark) {
     :root {${declarations(dark, 6)}
     }
-  }
+  }${light.line ? strongLines : ''}
 }
 `
 }
+
+// As in our stylesheet, whose rule stands before these.
+const strongLines = `
+  @media (prefers-contrast: more) {
+    :root {
+      --line: var(--muted);
+    }
+  }`
 
 const declarations = (palette: Record<string, string>, indent: number): string =>
   Object.entries(palette)

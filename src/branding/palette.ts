@@ -35,8 +35,10 @@ export const pairs: readonly Pair[] = [
   ...onEach({ what: 'a link under the pointer', colour: 'brand-strong', needs: 4.5 }),
   ...onEach({ what: 'the focus ring', colour: 'brand', needs: 3 }),
   { what: 'the shape of a button on the card', colour: 'brand', on: 'surface', needs: 3 },
-  { what: 'text on the page', colour: 'text', on: 'ground', needs: 4.5 },
-  { what: 'muted text on the page', colour: 'muted', on: 'ground', needs: 4.5 },
+  ...onEach({ what: 'text', colour: 'text', needs: 4.5 }),
+  ...onEach({ what: 'muted text', colour: 'muted', needs: 4.5 }),
+  { what: 'an error on the card', colour: 'danger', on: 'surface', needs: 4.5 },
+  { what: 'the edge of a field on the card', colour: 'field-line', on: 'surface', needs: 3 },
 ]
 
 /** A brand that was given for light pages alone is lifted to this on dark ones: more than it must be, since it is ours to choose. */
@@ -45,13 +47,31 @@ const comfortable = 6
 /** The custom properties that these colours set. Whatever one scheme sets, the other sets too: a rule for both would win over ours. */
 export function paletteOf(colours: Colours, scheme: Scheme, tokens: Tokens): Record<string, string> {
   const { brandColor, brandColorDark, groundColor, groundColorDark } = colours
-  const ground = (scheme === 'light' ? groundColor : groundColorDark) ?? tokens[scheme].ground ?? ''
-  const brand = brandOf(colours, scheme, { ...tokens[scheme], ground })
+  const given = scheme === 'light' ? groundColor : groundColorDark
+  const grounds = given
+    ? groundTokens(given, scheme, tokens[scheme])
+    : only(['ground', 'surface', 'inset', 'line'], tokens[scheme])
   return {
-    ...(brandColor || brandColorDark ? brandTokens(brand, scheme) : undefined),
-    ...(groundColor || groundColorDark ? { ground } : undefined),
+    ...(brandColor || brandColorDark
+      ? brandTokens(brandOf(colours, scheme, { ...tokens[scheme], ...grounds }), scheme)
+      : undefined),
+    ...(groundColor || groundColorDark ? grounds : undefined),
   }
 }
+
+const only = (names: readonly string[], all: Tokens[Scheme]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, all[name] ?? '']))
+
+/** What lies on the ground takes its tint, by the same shares as ours. */
+const groundTokens = (ground: string, scheme: Scheme, ours: Tokens[Scheme]): Record<string, string> =>
+  scheme === 'light'
+    ? { ground, surface: ours.surface ?? '', inset: mix(ground, '#ffffff', 0.4), line: mix(ground, '#000000', 0.075) }
+    : {
+        ground,
+        surface: mix(ground, '#ffffff', 0.04),
+        inset: mix(ground, '#ffffff', 0.075),
+        line: mix(ground, '#ffffff', 0.14),
+      }
 
 function brandOf(colours: Colours, scheme: Scheme, ours: Tokens[Scheme]): string {
   const { brandColor, brandColorDark } = colours
@@ -93,16 +113,19 @@ function keyToChange(colours: Colours, scheme: Scheme, { colour, on }: Pair): ke
   const ground = scheme === 'dark' ? 'groundColorDark' : 'groundColor'
   const isBrands = /brand/.test(colour + on)
   if (isBrands && colours[brand]) return brand
-  return on === 'ground' && colours[ground] ? ground : undefined
+  return on in backgrounds && colours[ground] ? ground : undefined
 }
 
 /** One sentence for each colour that does not stand out enough, with what was measured and the nearest shade that does. */
 export const contrastProblems = (given: Colours, tokens: Tokens): string[] =>
   schemes.flatMap((scheme) => {
     const grounds = failuresOf(given, scheme, tokens).filter(({ key }) => key.startsWith('ground'))
-    const isGround = (pair: Pair) => keyToChange(given, scheme, pair)?.startsWith('ground')
+    const { groundColor, groundColorDark } = given
+    const groundKey = scheme === 'light' ? 'groundColor' : 'groundColorDark'
     const groundPasses = (shade: string) =>
-      pairs.every((pair) => !isGround(pair) || contrast(tokens[scheme][pair.colour] ?? '', shade) >= pair.needs)
+      failuresOf({ groundColor, groundColorDark, [groundKey]: shade }, scheme, tokens).every(
+        (failure) => keyToChange(given, scheme, failure) !== groundKey,
+      )
     // A brand colour is not blamed for a ground on which nothing can be read: it is measured on ours until that is mended.
     const usable = { ...given }
     for (const { key } of grounds) usable[key] = undefined

@@ -50,10 +50,13 @@ export function rememberLanguage(ctx: Context, language: string, insteadOf?: str
   })
 }
 
+// Not by `ctx.cookies`: that decides at its first use whether the connection is secure, and the scheme is not known yet.
 function ownChoice(ctx: Context): { language?: string | undefined; insteadOf?: string | undefined } {
-  const [language, insteadOf] = (ctx.cookies.get(languageCookie, { signed: false }) ?? '').split('.')
+  const [, language, insteadOf] = inCookie.exec(ctx.get('Cookie')) ?? []
   return { language, insteadOf }
 }
+
+const inCookie = new RegExp(`(?:^|;\\s*)${languageCookie}=([\\w-]+)(?:\\.([\\w-]+))?(?:;|$)`)
 
 /** Read from the bytes: this stands before the input check, and `ctx.query` throws at an address that is none. */
 const uiLocalesIn = (url: string): string | undefined =>

@@ -14,6 +14,7 @@ import { createKeyDemand } from './policy/key-demand.ts'
 import { createPromptPolicy } from './policy/prompt-policy.ts'
 import { createRegistrationPolicy } from './policy/registration-policy.ts'
 import { createResourcePolicy } from './policy/resource-policy.ts'
+import type { SecondFactorPolicy } from './policy/second-factor-policy.ts'
 import { createPreparedDocuments } from './prepared-documents.ts'
 import { requestOrigin } from './request-origin.ts'
 import { storedAsDigest } from './storage/client-adapter.ts'
@@ -34,6 +35,7 @@ export interface EngineParts
   apis: Pick<ApiCache, 'find'>
   clients: AdapterParts['clients'] & { cache: ClientCache }
   consents: ConsentStore
+  owesSecondFactor: SecondFactorPolicy
   cookieKeys: string[]
   locales: PolicyParts['locales']
   pages: PolicyParts['pages']
@@ -89,7 +91,7 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
       resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey }),
       allowedPolicy: introspection.allowedPolicy,
       loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),
-      promptPolicy: createPromptPolicy({ config, clientOf }),
+      promptPolicy: createPromptPolicy({ config, clientOf, owesSecondFactor: parts.owesSecondFactor }),
       registrationPolicy: createRegistrationPolicy(parts),
     }),
   )

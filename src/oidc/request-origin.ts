@@ -13,7 +13,8 @@ const longestUserAgent = 400
 export function requestOrigin(): RequestOrigin | undefined {
   const { ctx } = Provider
   if (!ctx) return undefined
-  // Node hands header bytes over as Latin-1. A cut may leave half a character, which PostgreSQL would refuse.
+  // Node hands header bytes over as Latin-1.
   const userAgent = decodeUtf8(Buffer.from(ctx.get('user-agent'), 'latin1')) ?? ''
-  return { address: ctx.ip, userAgent: userAgent.slice(0, longestUserAgent).toWellFormed() }
+  // Character by character: a cut through one would leave half a surrogate pair.
+  return { address: ctx.ip, userAgent: Array.from(userAgent).slice(0, longestUserAgent).join('') }
 }

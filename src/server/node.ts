@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { ensureAdminApi } from '../apis/admin-api-registration.ts'
 import { ensureAccountClient } from '../clients/account-client-registration.ts'
+import type { Branding } from '../branding/branding.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
 import { createAssets } from '../http/assets.ts'
@@ -14,8 +15,8 @@ import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
+import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
-import { createDeploymentBranding } from './deployment-branding.ts'
 import { createMissingKeys } from './missing-keys.ts'
 import { packagedAssets } from './packaged-assets.ts'
 import { createPeople } from './people.ts'
@@ -25,11 +26,10 @@ import type { Stores } from './stores.ts'
 
 export type Node = ReturnType<typeof createNode>
 
-export function createNode(parts: ServerParts, stores: Stores) {
+export function createNode(parts: ServerParts, stores: Stores, branding: Branding) {
   const { config, log } = parts
   const { database, sealing } = stores
   const isDevelopment = !config.production
-  const branding = createDeploymentBranding({ config, log })
   const productName = branding.of().name
   const directory = join(config.root, 'views')
   const translations = createTranslations({
@@ -46,12 +46,18 @@ export function createNode(parts: ServerParts, stores: Stores) {
   const common = { productName, assetUrl: assets.assetUrl, languages: translations.languages }
   const views = createViews({ directory, common, brand: branding.of, isReloading })
   const refusals = createRefusalLog({ log, isDevelopment })
+  const people = createPeople({ config, stores, views, translations, productName })
   const engine = createEngine({
     ...stores,
     config,
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
     cookieKeys: cookieKeys(config, stores),
+    owesSecondFactor: createSecondFactorPolicy({
+      rule: config.login.secondFactor,
+      accounts: stores.accounts,
+      factors: people.factors.store,
+    }),
     locales: translations.locales,
     pages: createEnginePages({
       views,
@@ -73,7 +79,7 @@ export function createNode(parts: ServerParts, stores: Stores) {
     assets,
     views,
     translations,
-    ...createPeople({ config, stores, views, translations, productName }),
+    ...people,
     refusals,
     engine,
     personSession: createPersonSession({ engine, sessions: stores.sessions, config }),

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { createSweeper } from '../oidc/sweeper.ts'
 import { createApp } from './app.ts'
+import { createDeploymentBranding } from './deployment-branding.ts'
 import { closeGently } from './graceful-close.ts'
 import { createSending } from './mail-sending.ts'
 import { createNode } from './node.ts'
@@ -25,15 +26,17 @@ const limits = { headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeou
 
 export function createServer(parts: ServerParts) {
   const { log } = parts
+  // Before anything is opened: it may refuse the start.
+  const branding = createDeploymentBranding(parts)
   const stores = createStores(parts)
-  const node = createNode(parts, stores)
+  const node = createNode(parts, stores, branding)
   const http = createHttpServer(limits, createApp(parts, stores, node).callback())
   const deletion = accountDeletion(parts, stores, node)
   const sweep = async () => {
     await stores.expiry.removeExpired()
     await node.keyRing.removeRetired()
-    await node.factors.resealing.run()
     await deletion.deleteDue()
+    await node.factors.resealing.run()
   }
   const sweeper = createSweeper({
     sweep,

@@ -121,7 +121,14 @@ describe('making an account', () => {
 
   it('asks about a password with the person’s own words, and stores its hash only', async () => {
     await made({ email: 'pat.lee@example.com', name: 'Pat Lee', password: 'correct horse battery' })
-    expect(asked.at(-1)?.personalWords).toEqual(['pat.lee@example.com', 'pat.lee', 'example.com', 'Pat', 'Lee'])
+    expect(asked.at(-1)?.personalWords).toEqual([
+      'pat.lee@example.com',
+      'pat.lee',
+      'example.com',
+      'Pat Lee',
+      'Pat',
+      'Lee',
+    ])
     expect((await store.findByEmail('pat.lee@example.com'))?.passwordHash).toBe('$test$21')
   })
 

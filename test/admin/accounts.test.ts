@@ -28,7 +28,10 @@ describe('accounts over the admin API', () => {
       body: {
         email: 'ann@example.com',
         email_verified: false,
+        username: null,
         name: 'Ann',
+        profile: {},
+        locale: null,
         roles: [],
         has_password: true,
         disabled_at: null,
@@ -43,6 +46,37 @@ describe('accounts over the admin API', () => {
     expect([(await remove(sub)).status, (await remove(sub)).status]).toEqual([204, 404])
   })
 
+  it('keeps a username, claims and a language, changes them and takes them away', async () => {
+    const claims = { username: 'Una.U', profile: { given_name: 'Una', address: { country: 'Norge' } }, locale: 'nb-no' }
+    const made = await create({ email: 'una@example.com', ...claims })
+    expect(made).toMatchObject({ status: 201, body: { ...claims, locale: 'nb-NO' } })
+    const { sub } = made.body
+    expect(await patch(sub, { name: 'U' })).toMatchObject({ body: { ...claims, locale: 'nb-NO' } })
+    const replaced = await patch(sub, { profile: { nickname: 'U' }, username: null, locale: null })
+    expect(replaced.body).toMatchObject({ profile: { nickname: 'U' }, username: null, locale: null })
+    expect(replaced.body.profile).toEqual({ nickname: 'U' })
+    expect((await patch(sub, { username: 'wanted' })).status).toBe(200)
+    expect(await create({ email: 'vera@example.com', username: 'WANTED' })).toMatchObject({
+      status: 409,
+      body: { code: 'username_taken' },
+    })
+  })
+
+  it('says in English what is wrong with which field', async () => {
+    const { body } = await create({
+      email: 'x',
+      username: 'a@b',
+      password: 'short',
+      profile: { birthdate: 'May' },
+    })
+    expect(body.errors).toEqual([
+      { field: 'email', message: expect.stringContaining('name@example.com') },
+      { field: 'username', message: expect.stringContaining('3 to 64 characters') },
+      { field: 'profile.birthdate', message: expect.stringContaining('date of birth') },
+      { field: 'password', message: expect.stringContaining('at least 15 characters') },
+    ])
+  })
+
   it('never shows a password or its hash', async () => {
     const made = await create({ email: 'hidden@example.com', password: 'correct horse battery' })
     const list = await world.call('GET', `${accountsPath}?limit=100`, { token })
@@ -54,6 +88,11 @@ describe('accounts over the admin API', () => {
     ['a short password', { email: 'b@example.com', password: 'short' }, 'password'],
     ['an unknown role', { email: 'b@example.com', roles: ['god'] }, 'roles.0'],
     ['no address', { name: 'x' }, 'email'],
+    ['a wrong username', { email: 'b@example.com', username: 'a@b' }, 'username'],
+    ['a wrong claim', { email: 'b@example.com', profile: { picture: 'http://x.example/' } }, 'profile.picture'],
+    ['a claim that is none', { email: 'b@example.com', profile: { email: 'x' } }, 'profile.email'],
+    ['a claim of another kind', { email: 'b@example.com', profile: { given_name: 7 } }, 'profile.given_name'],
+    ['a wrong language', { email: 'b@example.com', locale: 'de_AT!' }, 'locale'],
     ...['sub', 'password_hash', 'id', 'role', 'is_admin', 'disabled_at', 'version', 'constructor'].map(
       (field): [string, object, string] => [`the field ${field}`, { email: 'b@example.com', [field]: 'x' }, field],
     ),

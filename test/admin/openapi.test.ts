@@ -108,7 +108,13 @@ describe('the OpenAPI document of the admin API', () => {
     for (const headers of [star, old, {}]) await checked('PATCH /apis/{audience}', '/apis/urn:a', { body: {}, headers })
     for (const headers of [old, star, star]) await checked('DELETE /apis/{audience}', '/apis/urn:a', { headers })
 
-    const { sub } = (await checked('POST /accounts', '/accounts', { body: { email: 'a@example.com' } })).body
+    const person = {
+      email: 'a@example.com',
+      username: 'ann',
+      locale: 'en',
+      profile: { given_name: 'A', address: { country: 'B' } },
+    }
+    const { sub } = (await checked('POST /accounts', '/accounts', { body: person })).body
     await checked('POST /accounts', '/accounts', { body: { email: 'a@example.com' } })
     await checked('GET /accounts', '/accounts?email=a')
     const account = '/accounts/{sub}'

@@ -140,7 +140,7 @@ describe('the stylesheet of a brand', () => {
   it('sets in both schemes whatever it sets in one, since a rule for both would win over our dark one', () => {
     const names = (css = '') => [...css.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name]) => name)
     const onlyLight = brandStyle({ groundColor: '#eef2f6' }, tokens)
-    expect(names(onlyLight)).toEqual(['ground', 'ground'])
+    expect(names(onlyLight)).toEqual(['ground', 'surface', 'inset', 'line', 'ground', 'surface', 'inset', 'line'])
     expect(onlyLight).toContain(`--ground: ${tokens.dark.ground}`)
     expect(names(brandStyle({ brandColorDark: '#8db9ec' }, tokens))).toEqual([
       ...['brand', 'brand-strong', 'on-brand'],

@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { verify } from '../../src/accounts/password/password-hash.ts'
 import { createGatehouse, type Gatehouse } from './gatehouse.ts'
@@ -18,7 +16,6 @@ afterAll(() => gatehouse.close())
 
 const store = () => createAccountStore(gatehouse.fresh)
 const password = 'seven quiet otters juggle'
-const hash = `$argon2id$v=19$m=19456,t=2,p=1$${'c2FsdHNhbHRzYWx0'}$${'a'.repeat(43)}`
 
 describe('making an account', () => {
   it('prints it in the names of OpenID Connect', async () => {
@@ -130,92 +127,29 @@ describe('a lock that failed sign-ins have put on an account', () => {
   })
 })
 
-describe('importing accounts', () => {
-  const importing = async (lines: unknown[]) => {
-    const file = join(gatehouse.dataDir, 'accounts.jsonl')
-    await writeFile(file, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'))
-    const result = await gatehouse.run(['accounts', 'import', file, '--json'])
-    return { ...result, report: JSON.parse(result.stdout) }
-  }
+describe('usernames and claims', () => {
+  it('gives one at the start, shows the account by it, and changes both', async () => {
+    const args = 'accounts create --email una@example.com --username Una.U --locale pt-br'
+    const { sub } = await gatehouse.json<AccountJson>(args)
+    expect(await gatehouse.json('accounts show una.u')).toMatchObject({ sub, username: 'Una.U', locale: 'pt-BR' })
+    const changed = await gatehouse.json('accounts update una.u --username una --name Una --verified')
+    expect(changed).toMatchObject({ sub, username: 'una', name: 'Una', locale: 'pt-BR', email_verified: true })
+    const gone = await gatehouse.json<AccountJson>(['accounts', 'update', sub, '--username', '', '--locale', ''])
+    expect(gone).not.toHaveProperty('username')
+    expect(gone).not.toHaveProperty('locale')
+  })
 
-  it('keeps what the other system knew', async () => {
-    const { code, report } = await importing([
-      {
-        email: 'dora@example.com',
-        email_verified: true,
-        name: 'Dora',
-        password_hash: hash,
-        roles: [],
-        created_at: '2020-02-03T04:05:06Z',
-        sub: 'old|42',
-      },
-      { email: 'eve@example.com', name: null, totp_secret: 'JBSWY3DPEHPK3PXP' },
-      { email: 'fred@example.com', disabled: true },
-    ])
-    expect({ code, report }).toEqual({
-      code: 0,
-      report: { imported: 3, failed: [], ignored: [{ line: 2, message: expect.stringContaining('totp_secret') }] },
+  it('refuses in a sentence', async () => {
+    const create = 'accounts create --email vera@example.com --username'
+    expect(await gatehouse.refusal(`${create} a@b`)).toMatchObject({
+      error: 'invalid',
+      message: expect.stringContaining('A username has 3 to 64'),
     })
-    expect(await store().findByEmail('dora@example.com')).toMatchObject({
-      sub: 'old|42',
-      isEmailVerified: true,
-      passwordHash: hash,
-      createdAt: new Date('2020-02-03T04:05:06Z'),
+    await gatehouse.json('accounts update una@example.com --username una')
+    expect(await gatehouse.refusal(`${create} UNA`)).toMatchObject({ error: 'username_taken' })
+    expect(await gatehouse.refusal('accounts update una --email nowhere')).toMatchObject({ error: 'invalid' })
+    expect(await gatehouse.refusal('accounts update ann@example.com --username UNA')).toMatchObject({
+      error: 'username_taken',
     })
-    expect(await store().findByEmail('fred@example.com')).toMatchObject({ disabledAt: expect.any(Date) })
-  })
-
-  it('reports each line that it cannot take, and takes the others', async () => {
-    const { code, stderr, report } = await importing([
-      'no json',
-      { name: 'Nobody' },
-      { email: 'g1@example.com', password_hash: `$2b$10$${'x'.repeat(53)}` },
-      { email: 'dora@example.com' },
-      { email: 'g2@example.com', sub: 'old|42' },
-      { email: 'g3@example.com', sub: 'client_3' },
-      { email: 'g4@example.com', created_at: 'yesterday' },
-      { email: 'g5@example.com', shoe_size: 43 },
-      { email: 'g6@example.com', password_hash: hash.replace('m=19456', 'm=99999999') },
-      { email: 'g7@example.com', roles: ['emperor'] },
-      '',
-      { email: 'good@example.com' },
-    ])
-    expect(code).toBe(1)
-    expect(JSON.parse(stderr)).toMatchObject({ error: 'import_incomplete' })
-    expect(report.imported).toBe(1)
-    expect(report.failed).toEqual(
-      [
-        /not a JSON object/,
-        /no email/,
-        /\$2b.* not supported yet/,
-        /e-mail address already/,
-        /sub already/,
-        /client id/,
-        /created_at must be/,
-        /no field shoe_size/,
-        /costs too much/,
-        /no role "emperor"/,
-      ].map((message, index) => ({ line: index + 1, message: expect.stringMatching(message) })),
-    )
-    expect(await store().findByEmail('good@example.com')).toBeDefined()
-  })
-
-  it('takes what was exported, in many batches', async () => {
-    const many = Array.from({ length: 450 }, (_, index) => ({
-      email: `many${index}@example.com`,
-      sub: `many-${index}`,
-    }))
-    expect((await importing(many)).report.imported).toBe(450)
-    const { stdout } = await gatehouse.run('accounts export')
-    const other = await createGatehouse()
-    const imported = await other.json('accounts import -', { stdin: stdout })
-    expect(imported).toMatchObject({ imported: stdout.trim().split('\n').length, failed: [] })
-    expect((await other.run('accounts export')).stdout).toBe(stdout)
-    await other.close()
-  })
-
-  it('refuses a file that is not there', async () => {
-    const refusal = await gatehouse.refusal('accounts import /nowhere.jsonl')
-    expect(refusal).toEqual({ error: 'unreadable_file', message: expect.stringContaining('/nowhere.jsonl') })
   })
 })

@@ -25,7 +25,9 @@ const owners = async () =>
 const submit = async (link: string, email = 'admin@example.com', secret = password) => {
   const agent = createUserAgent()
   const page = await agent.visit(link)
-  return page.text.includes('<form') ? agent.submit(page, new URL(link).pathname, { email, password: secret }) : page
+  return page.text.includes('action="/setup/')
+    ? agent.submit(page, new URL(link).pathname, { email, password: secret })
+    : page
 }
 
 describe('the link for the first administrator', () => {

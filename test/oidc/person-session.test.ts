@@ -95,7 +95,7 @@ describe('a list of sessions', () => {
     await useFrom(other, '2001:db8::1', 'Second browser')
     const [latest, earlier] = await listed(sub)
     expect(latest).toMatchObject({ address: '2001:db8::1', userAgent: 'Second browser' })
-    expect(earlier).toMatchObject({ address: '203.0.113.7', userAgent: `${long}\ufffd` })
+    expect(earlier).toMatchObject({ address: '203.0.113.7', userAgent: `${long}🦊` })
     for (const session of [latest, earlier]) {
       expect(session?.uid).toMatch(/^[\w-]{20,}$/)
       expect(session?.createdAt.getTime()).toBeLessThanOrEqual(session?.lastSeenAt.getTime() ?? 0)

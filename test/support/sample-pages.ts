@@ -229,7 +229,8 @@ const inLanguage = (locale: string) => (page: SamplePage) => ({ ...page, state: 
 /** German has the longest words, Japanese no spaces, and Arabic runs from right to left. */
 export const translatedPages: SamplePage[] = ['de', 'ja', 'ar'].flatMap((locale) =>
   samplePages
-    .filter(({ state }) => ['full', 'named', 'development', 'errors', 'error', 'untranslated'].includes(state))
+    .filter(({ view }) => ['sign-in', 'consent', 'error', 'device-code-input', 'sign-out'].includes(view))
+    .filter(({ state }) => ['refused', 'full', 'development', 'error', 'named'].includes(state))
     .map(inLanguage(locale)),
 )
 export const germanPages: SamplePage[] = samplePages.map(inLanguage('de'))

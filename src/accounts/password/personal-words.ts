@@ -10,11 +10,7 @@ const knownClaims = ['given_name', 'family_name', 'middle_name', 'nickname', 'bi
 
 export function personalWordsOf({ email, username, name, profile = {} }: Known): string[] {
   const claims = knownClaims.flatMap((claim) => (typeof profile[claim] === 'string' ? [profile[claim]] : []))
-  const words = [
-    email,
-    ...email.split('@'),
-    username ?? '',
-    ...[name ?? '', ...claims].flatMap((text) => text.split(/\s+/)),
-  ]
+  const names = [name ?? '', ...claims].flatMap((text) => [text, ...text.split(/\s+/)])
+  const words = [email, ...email.split('@'), username ?? '', ...names]
   return [...new Set(words)].filter((word) => word !== '')
 }

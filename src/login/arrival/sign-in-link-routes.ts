@@ -145,5 +145,5 @@ async function begunHere(ctx: Context, { interactions }: SignInLinkRoutesParts):
 
 function expired(ctx: Context, { views }: SignInLinkRoutesParts): void {
   ctx.status = 410
-  showPage(ctx, views, 'link-expired', { what: 'sign-in' })
+  showPage(ctx, views, 'link-expired', {})
 }

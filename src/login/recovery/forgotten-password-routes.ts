@@ -19,6 +19,7 @@ export interface ForgottenPasswordParts {
   accounts: Pick<AccountStore, 'findByIdentifier'>
   mailThrottle: MailThrottle
   reset: Pick<PasswordReset, 'send'>
+  hasUsernames: boolean
 }
 
 export function forgottenPasswordRoutes(parts: ForgottenPasswordParts): Router {
@@ -32,13 +33,14 @@ export function forgottenPasswordRoutes(parts: ForgottenPasswordParts): Router {
 function showForm(
   ctx: Context,
   { uid, client, state, params }: Interaction,
-  { views }: ForgottenPasswordParts,
+  { views, hasUsernames }: ForgottenPasswordParts,
   more: { email?: string; error?: Sentence; isSent?: boolean } = {},
 ): void {
   const hint = typeof params.login_hint === 'string' ? params.login_hint : undefined
   showPage(ctx, views, 'forgotten-password', {
     base: `/interaction/${uid}`,
     clientName: client.name,
+    hasUsernames,
     email: state.sentTo ?? hint,
     ...more,
   })

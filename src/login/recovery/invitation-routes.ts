@@ -61,7 +61,7 @@ export function invitationRoutes(parts: InvitationParts): Router {
 
 function expired(ctx: Context, views: Views): void {
   ctx.status = 410
-  showPage(ctx, views, 'link-expired', { what: 'invitation' })
+  showPage(ctx, views, 'link-expired', {})
 }
 
 async function invited(token: string, { links, accounts }: InvitationParts) {

@@ -1,4 +1,4 @@
-// “This wasn't me”: the link in every notice signs everything out and lets the owner of the mailbox set a new password.
+// Answers “this wasn't me”: the link in every notice signs everything out and lets the owner of the mailbox set a new password.
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountStore } from '../../accounts/account-store.ts'
@@ -30,7 +30,7 @@ export function notMeRoutes(parts: NotMeParts): Router {
   const router = new Router({ prefix: '/not-me' })
   const expired = (ctx: Context) => {
     ctx.status = 410
-    showPage(ctx, views, 'link-expired', { what: 'not-me' })
+    showPage(ctx, views, 'link-expired', {})
   }
 
   router.get('/:token', async (ctx) => {

@@ -20,7 +20,7 @@ export function resetPasswordRoutes({ views, reset, minimumLength }: ResetPasswo
 
   const expired = (ctx: Context) => {
     ctx.status = 410
-    showPage(ctx, views, 'link-expired', { what: 'reset-password' })
+    showPage(ctx, views, 'link-expired', {})
   }
 
   const form = async (ctx: Context, token: string, error?: Sentence) => {

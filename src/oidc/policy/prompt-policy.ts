@@ -3,13 +3,15 @@ import { type Client as EngineClient, errors, interactionPolicy, type KoaContext
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
 import { demandedAcr, levelOf } from './acr.ts'
+import type { SecondFactorPolicy } from './second-factor-policy.ts'
 
 export interface PromptPolicyParts {
   config: Pick<Config, 'session'>
   clientOf(client: EngineClient): Client
+  owesSecondFactor: SecondFactorPolicy
 }
 
-export function createPromptPolicy({ config, clientOf }: PromptPolicyParts) {
+export function createPromptPolicy({ config, clientOf, owesSecondFactor }: PromptPolicyParts) {
   const policy = interactionPolicy.base()
   policy
     .get('login')
@@ -32,6 +34,20 @@ export function createPromptPolicy({ config, clientOf }: PromptPolicyParts) {
     ),
   )
   stepUp(policy)
+  policy.get('login')?.checks.add(
+    new interactionPolicy.Check(
+      'second_factor_owed',
+      'the sign-in had fewer factors than this application demands',
+      'login_required',
+      async ({ oidc }: KoaContextWithOIDC) => {
+        const { session, client, result } = oidc
+        // The sign-in that has just ended went by this client's rule.
+        if (!session?.accountId || !client || result?.login) return interactionPolicy.Check.NO_NEED_TO_PROMPT
+        const signedIn = { sub: session.accountId, acr: session.acr, amr: session.amr ?? [] }
+        return owesSecondFactor(clientOf(client), signedIn)
+      },
+    ),
+  )
   const consent = policy.get('consent')
   // The engine asks of every native client; ours asks of none that belongs to the operator.
   consent?.checks.remove('native_client_prompt')

@@ -1,9 +1,9 @@
 // Remembers the language that somebody chooses in the footer of a page, and shows that page again.
 import Router from '@koa/router'
-import { badRequest } from '../http/errors.ts'
-import { readForm } from '../http/form-body.ts'
-import { rememberLanguage } from '../language/language-choice.ts'
-import type { Translations } from '../language/translations.ts'
+import { badRequest } from '../../http/errors.ts'
+import { readForm } from '../../http/form-body.ts'
+import { rememberLanguage } from '../../language/language-choice.ts'
+import type { Translations } from '../../language/translations.ts'
 
 export interface LanguageRoutesParts {
   issuer: string

@@ -1,7 +1,7 @@
 // The landing page: what stands here, and where a developer goes on.
 import Router from '@koa/router'
-import { showPage } from '../http/show-page.ts'
-import type { Views } from '../http/views.ts'
+import { showPage } from '../../http/show-page.ts'
+import type { Views } from '../../http/views.ts'
 
 export interface HomeParts {
   issuer: string

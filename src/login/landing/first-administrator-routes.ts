@@ -1,14 +1,14 @@
 // The first administrator: a link that works once and expires, printed at start until somebody has used it.
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import type { AccountCreated, AccountRegistration } from '../accounts/account-registration.ts'
-import type { AccountStore } from '../accounts/account-store.ts'
-import type { Database } from '../database/database.ts'
-import { readForm } from '../http/form-body.ts'
-import { showPage } from '../http/show-page.ts'
-import type { Views } from '../http/views.ts'
-import { languageOf } from '../language/language-choice.ts'
-import { registrationProblems } from './registration-problems.ts'
+import type { AccountCreated, AccountRegistration } from '../../accounts/account-registration.ts'
+import type { AccountStore } from '../../accounts/account-store.ts'
+import type { Database } from '../../database/database.ts'
+import { readForm } from '../../http/form-body.ts'
+import { showPage } from '../../http/show-page.ts'
+import type { Views } from '../../http/views.ts'
+import { languageOf } from '../../language/language-choice.ts'
+import { registrationProblems } from '../registration-problems.ts'
 
 export interface FirstAdministratorParts {
   issuer: string
