@@ -42,7 +42,7 @@ describe('a connected application', () => {
     await connect(person)
     const text = textOf(await world.visit(person, '/account/applications'))
     expect(text).toContain('Northwind Notes')
-    expect(text).toContain('email address')
+    expect(text).toContain('See your e-mail address')
     expect(text).toContain('Invoices Read your invoices')
     expect(text).not.toContain('Your account Since')
     expect(textOf(await world.visit(person, '/account'))).toContain('1 uses your account')
