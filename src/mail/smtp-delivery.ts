@@ -15,6 +15,7 @@ export interface SmtpSession {
   /** `handOver` is asked once the server is ready for the message, before its first byte leaves; false stops it there. */
   send(mail: OutgoingMail, handOver: () => Promise<boolean>): Promise<Delivery>
   isOpen(): boolean
+  isEncrypted(): boolean
   close(): void
 }
 
@@ -77,6 +78,7 @@ export function createSmtpDelivery({ server, from, limits = usual, authorities }
         session: {
           send: (mail, handOver) => send({ connection, from, limit: limits.message }, mail, handOver),
           isOpen: () => !connection.destroyed,
+          isEncrypted: () => connection.secure,
           close: () => leave(connection),
         },
       }
