@@ -14,6 +14,7 @@ export interface Row {
   attempts: number
   last_error: string | null
   has_message: boolean
+  is_claimed: boolean
   waits: number
 }
 
@@ -32,6 +33,10 @@ export const message = (more: Partial<StoredMessage> = {}): StoredMessage => ({
   ...more,
 })
 
+/** Long enough for a machine with much to do, or as short as a test of silence can bear. */
+const patient = { step: 10_000, silence: 10_000, message: 20_000 }
+export const impatient = { step: 400, silence: 400, message: 600 }
+
 export const from = { name: 'Gatehouse', address: 'no-reply@login.example.com' }
 
 export async function createMailWorld() {
@@ -39,11 +44,10 @@ export async function createMailWorld() {
   const sealing = createSealing([randomBytes(32)])
   const store = createMailQueueStore({ database: fresh.database, sealing, keepsMessages: false })
   const nodes = new Set<MailNode>()
-  const limits = { step: 400, silence: 400, message: 600 }
 
   const rows = () =>
     fresh.database.query<Row>(
-      `SELECT id, state, attempts, last_error, sealed_message IS NOT NULL AS has_message,
+      `SELECT id, state, attempts, last_error, sealed_message IS NOT NULL AS has_message, claimed_until IS NOT NULL AS is_claimed,
          extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS waits FROM mail_queue ORDER BY created_at`,
     )
   const eventually = async (isReached: (rows: Row[]) => boolean, seconds = 10): Promise<Row[]> => {
@@ -66,7 +70,7 @@ export async function createMailWorld() {
     /** As if the time until the next try had passed. */
     makeDue: () => fresh.database.query("UPDATE mail_queue SET next_attempt_at = now() WHERE state = 'queued'"),
     empty: () => fresh.database.query('DELETE FROM mail_queue'),
-    startNode: (port: number, interval = 100): MailNode => {
+    startNode: (port: number, limits = patient): MailNode => {
       const database = createDatabase({
         url: fresh.url,
         poolSize: 4,
@@ -79,7 +83,7 @@ export async function createMailWorld() {
         store: createMailQueueStore({ database, sealing, keepsMessages: false }),
         delivery: createSmtpDelivery({ server: smtpServer(port), from, limits }),
         log: { info: note, warn: note },
-        interval,
+        interval: 100,
       })
       sender.start()
       const node: MailNode = {
