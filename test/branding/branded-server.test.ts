@@ -302,6 +302,7 @@ describe('a start with a folder that is not right', () => {
       GATEHOUSE_BRANDING_DIR: wrong.path,
       GATEHOUSE_INSECURE_HTTP: 'true',
       GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+      GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
     }
     const refusal = await startTestServer({ env, beside: gatehouse }).catch((error: unknown) => error)
     expect(refusal).toBeInstanceOf(ConfigError)
@@ -321,6 +322,7 @@ describe('a start with a folder that is not right', () => {
         GATEHOUSE_BRANDING_DIR: mine.path,
         GATEHOUSE_INSECURE_HTTP: 'true',
         GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+        GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
       },
     })
     mine.put({ 'branding.json': '{"name":"After"}' })
