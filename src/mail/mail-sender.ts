@@ -22,7 +22,7 @@ const lanes = 2
 const messagesPerSession = 20
 /** Seconds until the next try, by tries made; the last one stays. */
 const delays = [10, 30, 120, 600, 1800, 3600]
-/** Milliseconds that a stop waits for messages under way. */
+/** Milliseconds that a stop waits for the answer to a message that is handed over; then it is uncertain. */
 const grace = 5000
 
 export type MailSender = ReturnType<typeof createMailSender>
@@ -68,8 +68,10 @@ export function createMailSender({ store, delivery, log, interval = 5000 }: Part
     stop: async (): Promise<void> => {
       stopped = true
       clearTimeout(timer)
-      const over = new Promise<void>((done) => setTimeout(done, grace).unref())
-      await Promise.race([Promise.all([settling, ...running]), over])
+      delivery.hangUp({ evenHandedOver: false })
+      const cut = setTimeout(() => delivery.hangUp({ evenHandedOver: true }), grace)
+      await Promise.all([settling, ...running])
+      clearTimeout(cut)
     },
   }
 }
@@ -131,7 +133,7 @@ async function attempt({ store, isStopped }: Work, claim: Claim, session: SmtpSe
 }
 
 async function conclude(work: Work, claim: Claim, delivery: Delivery): Promise<void> {
-  const { store, log } = work
+  const { store, log, isStopped } = work
   const facts = { mailId: claim.id, attempt: claim.attempt, ...('reason' in delivery && { reason: delivery.reason }) }
   if (delivery.end === 'sent') {
     await insistently(() => store.markSent(claim))
@@ -147,10 +149,12 @@ async function conclude(work: Work, claim: Claim, delivery: Delivery): Promise<v
     await insistently(() => store.markUncertain(claim, delivery.reason))
     log.warn(facts, 'it is uncertain whether a message has arrived; it is not sent again')
   } else if (delivery.end === 'lost') {
-    // If nobody has it after all, because this node is stopping, the next one need not wait for the lease to run out.
+    // If nobody has it after all, because this node is stopping, nobody need wait for the lease to run out.
     await store.retry(claim, 'stopped before the hand-over', 0)
   } else {
-    const state = await insistently(() => store.retry(claim, delivery.reason, delayAfter(claim.attempt)))
+    // The next node need not wait because this one was stopped.
+    const seconds = isStopped() ? 0 : delayAfter(claim.attempt)
+    const state = await insistently(() => store.retry(claim, delivery.reason, seconds))
     log.warn(
       facts,
       state === 'failed' ? 'a message is given up' : 'a message could not be sent; it will be tried again',
@@ -166,8 +170,8 @@ async function insistently<T>(note: () => Promise<T>): Promise<T> {
     try {
       return await note()
     } catch (error) {
-      if (tries === 5) throw error
-      await new Promise((done) => setTimeout(done, 500 * 2 ** tries))
+      if (tries === 4) throw error
+      await new Promise((done) => setTimeout(done, 300 * 2 ** tries))
     }
   }
 }

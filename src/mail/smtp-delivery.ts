@@ -15,6 +15,7 @@ export interface SmtpSession {
   /** `handOver` is asked once the server is ready for the message, before its first byte leaves; false stops it there. */
   send(mail: OutgoingMail, handOver: () => Promise<boolean>): Promise<Delivery>
   isOpen(): boolean
+  isEncrypted(): boolean
   close(): void
 }
 
@@ -23,6 +24,8 @@ export type Opened = { ok: true; session: SmtpSession } | { ok: false; reason: s
 export interface SmtpDelivery {
   /** Connects and logs in. */
   open(): Promise<Opened>
+  /** Ends what is under way, but for messages that are handed over, unless those are meant too. */
+  hangUp(options: { evenHandedOver: boolean }): void
 }
 
 interface Parts {
@@ -59,9 +62,14 @@ export function createSmtpDelivery({ server, from, limits = usual, authorities }
     socketCloseTimeout: 1000,
   }
 
+  const lines = new Set<Line>()
+
   return {
     open: async () => {
       const connection = new SMTPConnection(options)
+      const line: Line = { connection, isHandedOver: false }
+      lines.add(line)
+      connection.once('end', () => lines.delete(line))
       // An error between two steps, such as a server that leaves, must not end the process.
       connection.on('error', () => undefined)
       try {
@@ -75,22 +83,32 @@ export function createSmtpDelivery({ server, from, limits = usual, authorities }
       return {
         ok: true,
         session: {
-          send: (mail, handOver) => send({ connection, from, limit: limits.message }, mail, handOver),
+          send: (mail, handOver) => send({ line, from, limit: limits.message }, mail, handOver),
           isOpen: () => !connection.destroyed,
+          isEncrypted: () => connection.secure,
           close: () => leave(connection),
         },
       }
+    },
+    hangUp: ({ evenHandedOver }) => {
+      for (const { connection, isHandedOver } of [...lines]) if (evenHandedOver || !isHandedOver) connection.close()
     },
   }
 }
 
 interface Line {
   connection: SMTPConnection
+  isHandedOver: boolean
+}
+
+interface Sending {
+  line: Line
   from: Config['mail']['from']
   limit: number
 }
 
-async function send({ connection, from, limit }: Line, mail: OutgoingMail, handOver: () => Promise<boolean>) {
+async function send({ line, from, limit }: Sending, mail: OutgoingMail, handOver: () => Promise<boolean>) {
+  const { connection } = line
   if (!canBeWrittenTo(mail.to)) return { end: 'refused', reason: 'the address cannot be written to' } as const
   const { envelope, content } = await composeMail(from, mail)
   let handedOver: boolean | undefined
@@ -98,6 +116,7 @@ async function send({ connection, from, limit }: Line, mail: OutgoingMail, handO
   const body = Readable.from(
     (async function* () {
       handedOver = await handOver()
+      line.isHandedOver = handedOver
       if (!handedOver) throw new Error('the claim was lost')
       yield content
     })(),
@@ -112,6 +131,8 @@ async function send({ connection, from, limit }: Line, mail: OutgoingMail, handO
     // Without the final dot a server must forget the message (RFC 5321 section 4.1.1.4); the session is of no more use.
     connection.close()
     return endOf(error as SmtpError, handedOver)
+  } finally {
+    line.isHandedOver = false
   }
 }
 

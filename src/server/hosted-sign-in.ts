@@ -26,7 +26,7 @@ import type { Stores } from './stores.ts'
 export function hostedSignIn({ config }: Pick<ServerParts, 'config'>, stores: Stores, node: Node): Router[] {
   const shared = createShared(stores, node)
   const { issuer, login } = config
-  const { accounts, database, links, activity } = stores
+  const { accounts, database, links, activity, sessions } = stores
   const { views, passwordChange, accountMail, revocation } = node
   const hasSecondFactor = async (sub: string) => {
     const { hasTotp, passkeys, hasEmailCode } = await node.factors.store.summary(sub)
@@ -39,6 +39,7 @@ export function hostedSignIn({ config }: Pick<ServerParts, 'config'>, stores: St
     database,
     accounts,
     links,
+    sessions,
     passwordChange,
     accountMail,
     revocation,

@@ -1,8 +1,8 @@
 // What decides on a node: pages, passwords, registrations, keys, the engine, and whether the node is ready.
 import { join } from 'node:path'
 import { ensureAdminApi } from '../apis/admin-api-registration.ts'
-import { ensureAccountClient } from '../clients/account-client-registration.ts'
 import type { Branding } from '../branding/branding.ts'
+import { ensureAccountClient } from '../clients/account-client-registration.ts'
 import type { Config } from '../config.ts'
 import { createMigrator, pendingMigrations } from '../database/migrator.ts'
 import { createAssets } from '../http/assets.ts'

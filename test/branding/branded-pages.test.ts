@@ -11,6 +11,7 @@ import { createAssets } from '../../src/http/assets.ts'
 import { createPageHeaders } from '../../src/http/page-headers.ts'
 import { createViews } from '../../src/http/views.ts'
 import { createTranslations } from '../../src/language/translations.ts'
+import { packagedAssets } from '../../src/server/packaged-assets.ts'
 import { exampleFolder, ourViews } from '../support/branding-folder.ts'
 import { axeViolations, launchBrowser } from '../support/chromium.ts'
 import { type SamplePage, samplePages } from '../support/sample-pages.ts'
@@ -29,9 +30,9 @@ beforeAll(async () => {
   const read = readBranding({ directory: exampleFolder, viewsDirectory: ourViews })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   const branding = createBranding({ productName: 'Gatehouse', folder: () => read.folder })
-  const assets = createAssets({ directory: join(ourViews, 'assets'), more: branding.files })
+  const assets = createAssets({ directory: join(ourViews, 'assets'), packaged: packagedAssets(), more: branding.files })
   const { english } = createTranslations({ directory: join(ourViews, 'locales'), overrides: branding.localeFolders() })
-  const common = { productName: 'Gatehouse', assetUrl: assets.assetUrl, t: english.t }
+  const common = { productName: 'Gatehouse', assetUrl: assets.assetUrl }
   const views = createViews({ directory: ourViews, common, brand: branding.of })
   const app = new Koa()
   app.use(createPageHeaders({ issuer: 'http://localhost' }))
@@ -40,7 +41,8 @@ beforeAll(async () => {
     const found = samplePages.find(({ view, state }) => ctx.path === `/${view}/${state}`)
     if (!found) return
     ctx.type = 'html'
-    ctx.body = views.render(found.view, { ...found.data, brand: branding.of(String(ctx.query.client ?? '')) })
+    const brand = branding.of(String(ctx.query.client ?? ''))
+    ctx.body = views.render(found.view, { ...found.data, brand }, english)
   })
   await new Promise<void>((resolve) => {
     server = app.listen(0, '127.0.0.1', resolve)

@@ -252,21 +252,22 @@ describe("a page of a client's flow", () => {
 describe('views and texts', () => {
   it('are the folder’s where it has them, and ours where it has not', async () => {
     const { views, branding, translations } = gatehouse.server.node
-    const { t } = translations.english
-    const signedOut = views.render('signed-out', { t, clientName: '<b>Shop' })
+    const { english } = translations
+    const { t } = english
+    const signedOut = views.render('signed-out', { clientName: '<b>Shop' }, english)
     expect(signedOut).toContain('<h1>See you soon</h1>')
     expect(signedOut).toContain('Northwind · <strong><bdi>&lt;b&gt;Shop</bdi></strong>')
-    expect(views.render('device-code-done', { t })).toContain('Your device is connected')
-    expect(views.render('signed-out', { t, brand: { ...branding.of(), viewFolders: [] } })).toContain(
+    expect(views.render('device-code-done', {}, english)).toContain('Your device is connected')
+    expect(views.render('signed-out', { brand: { ...branding.of(), viewFolders: [] } }, english)).toContain(
       'You are signed out',
     )
     expect([t('branding.support'), t('branding.terms')]).toEqual(['Service desk', 'Terms of service'])
   })
 
   it('never come from outside of the folders', () => {
-    const { views } = gatehouse.server.node
+    const { views, translations } = gatehouse.server.node
     for (const name of ['../branding', '../../package', '/../branding.json'])
-      expect(() => views.render(name, {})).toThrow(/not in the views directory/)
+      expect(() => views.render(name, {}, translations.english)).toThrow(/not in the views directory/)
   })
 
   it('give the product its name', () => expect(gatehouse.server.node.productName).toBe('Northwind'))
@@ -301,6 +302,7 @@ describe('a start with a folder that is not right', () => {
       GATEHOUSE_BRANDING_DIR: wrong.path,
       GATEHOUSE_INSECURE_HTTP: 'true',
       GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+      GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
     }
     const refusal = await startTestServer({ env, beside: gatehouse }).catch((error: unknown) => error)
     expect(refusal).toBeInstanceOf(ConfigError)
@@ -320,6 +322,7 @@ describe('a start with a folder that is not right', () => {
         GATEHOUSE_BRANDING_DIR: mine.path,
         GATEHOUSE_INSECURE_HTTP: 'true',
         GATEHOUSE_COOKIE_KEYS: 'a-cookie-key-of-more-than-32-characters',
+        GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
       },
     })
     mine.put({ 'branding.json': '{"name":"After"}' })

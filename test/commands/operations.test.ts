@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { findRunningPostgres } from '../../src/database/embedded-postgres.ts'
 import { administer, databaseUrl } from '../support/fresh-database.ts'
+import { startSmtpServer } from '../support/smtp-server.ts'
 import { createGatehouse, type Gatehouse } from './gatehouse.ts'
 
 interface Finding {
@@ -33,6 +34,7 @@ const production = {
   GATEHOUSE_ISSUER: 'http://localhost:1',
   GATEHOUSE_INSECURE_HTTP: 'true',
   GATEHOUSE_COOKIE_KEYS: 'k'.repeat(40),
+  GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
 }
 
 describe('an empty database', () => {
@@ -64,7 +66,7 @@ describe('an empty database', () => {
     const client = new pg.Client({ connectionString: env.DATABASE_URL })
     await client.connect()
     await client.query('BEGIN')
-    await client.query('LOCK TABLE signing_keys')
+    await client.query('LOCK TABLE mail_queue')
     const refusal = await gatehouse.refusal('migrate down', { env })
     expect(refusal).toEqual({ error: 'migration_failed', message: expect.stringContaining('lock timeout') })
     await client.end()
@@ -79,7 +81,18 @@ describe('gatehouse doctor', () => {
     const examined = await examine()
     expect(examined.ok).toBe(true)
     expect(new Set(examined.findings.map(({ check }) => check))).toEqual(
-      new Set(['node', 'configuration', 'database', 'clock', 'schema', 'sealing key', 'keys', 'admin API', 'clients']),
+      new Set([
+        'node',
+        'configuration',
+        'database',
+        'clock',
+        'schema',
+        'sealing key',
+        'keys',
+        'admin API',
+        'clients',
+        'mail',
+      ]),
     )
     for (const check of ['database', 'clock', 'schema']) expect(finding(examined, check)[0]?.status).toBe('ok')
   })
@@ -90,7 +103,11 @@ describe('gatehouse doctor', () => {
       'clients create --type web --name Risky --redirect-uri http://localhost/cb --no-pkce',
     )
     await gatehouse.json(`clients update ${id} --disable`)
-    const examined = await examine(production)
+    const smtp = await startSmtpServer()
+    const examined = await examine({ ...production, GATEHOUSE_SMTP_URL: `smtp://127.0.0.1:${smtp.port}` })
+    await smtp.stop()
+    expect(finding(examined, 'mail')[0]?.status).toBe('ok')
+    expect(smtp).toMatchObject({ connections: 1, received: [] })
     expect(examined.ok).toBe(true)
     expect(examined.findings).toContainEqual(
       expect.objectContaining({ status: 'warning', message: expect.stringContaining('GATEHOUSE_INSECURE_HTTP') }),
@@ -99,6 +116,26 @@ describe('gatehouse doctor', () => {
     expect(clients).toEqual(['without PKCE', 'without TLS', 'disabled'].map((text) => expect.stringContaining(text)))
     expect(finding(examined, 'keys')[0]?.status).toBe('ok')
     expect(finding(examined, 'sealing key')[0]?.message).toContain('was sealed with')
+  })
+
+  it('says where mail goes in development', async () => {
+    expect(finding(await examine(), 'mail')[0]?.message).toContain('/dev/mailbox')
+  })
+
+  it('exits with 1 where the mail server cannot be used, and never tells its password', async () => {
+    const smtp = await startSmtpServer({ onAuth: (_, __, done) => done(new Error('Invalid username or password')) })
+    const url = (port: number) => ({ GATEHOUSE_SMTP_URL: `smtp://me:hush-hush@127.0.0.1:${port}` })
+    const refused = await gatehouse.run('doctor', { env: url(smtp.port) })
+    await smtp.stop()
+    const gone = await gatehouse.run('doctor', { env: url(smtp.port) })
+    for (const { code, stdout } of [refused, gone]) {
+      expect(code).toBe(1)
+      expect(stdout).toMatch(/^BROKEN {3}mail: 127\.0\.0\.1:\d+ cannot be used: .*\n {9}Check GATEHOUSE_SMTP_URL/m)
+      expect(stdout).not.toContain('hush')
+      expect(stdout).not.toContain(Buffer.from('\0me\0hush-hush').toString('base64'))
+    }
+    expect(refused.stdout).toContain('AUTH PLAIN: 535')
+    expect(gone.stdout).toContain('ECONNREFUSED')
   })
 
   it('exits with 1 on another sealing key, and says how to mend it', async () => {

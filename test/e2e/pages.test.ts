@@ -182,7 +182,7 @@ describe('the forms', () => {
         expect(await input.getAttribute('aria-invalid')).toBe('true')
         expect(await input.getAttribute('aria-describedby')).toBe('problem')
       }
-      expect(await page.evaluate(() => document.activeElement?.id)).toBe('password')
+      await page.locator('#password:focus').waitFor()
       expect(await page.title()).toMatch(/^Error: /)
     })
   })
@@ -190,7 +190,7 @@ describe('the forms', () => {
   it('put the reader in the first input that is wrong, and link the summary to each', async () => {
     await inPage({}, async (page) => {
       await page.goto(`${origin}/sign-up/errors`)
-      expect(await page.evaluate(() => document.activeElement?.id)).toBe('email')
+      await page.locator('#email:focus').waitFor()
       await page
         .getByRole('alert')
         .getByRole('link', { name: /too common/ })

@@ -39,6 +39,8 @@ const said = (page: Page) =>
   page.text
     .replace(/\/interaction\/[\w-]+/g, '/interaction/UID')
     .replace(/value="[^"]*@[^"]*"/g, 'value="EMAIL"')
+    .replace(/name="ticket" value="[^"]*"/, '')
+    .replace(/&quot;challenge&quot;:&quot;[\w-]+&quot;/, '')
     .replace(/\s+/g, ' ')
 
 describe('the sign-in page', () => {
@@ -46,7 +48,7 @@ describe('the sign-in page', () => {
     const page = await start(createUserAgent())
     expect(page.status).toBe(200)
     expect(page.text).toContain('Northwind Notes')
-    expect(page.text).not.toContain('<script')
+    expect(page.text).not.toMatch(/<script(?! src="\/assets\/)/)
     expect(page.headers.get('cache-control')).toContain('no-store')
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
     expect(page.headers.get('x-frame-options')).toBe('DENY')

@@ -9,6 +9,7 @@ import { withConnection, withDatabaseUrl } from '../open-database.ts'
 import { CommandRefusal, reasonOf } from '../refusals.ts'
 import { checkDatabase } from './database-checks.ts'
 import { broken, type Finding, fine, warning } from './finding.ts'
+import { checkMail } from './mail-checks.ts'
 
 export function doctorCommand({ config, terminal }: CommandParts): Command {
   return new Command('doctor').action(async () => {
@@ -30,7 +31,13 @@ async function examine(load: () => Config): Promise<Finding[]> {
       broken('configuration', problem, 'Set it as it says, then run `doctor` again.'),
     )
   }
-  return [node, ...configFindings(config), ...brandingFindings(config), ...(await databaseFindings(config))]
+  return [
+    node,
+    ...configFindings(config),
+    ...brandingFindings(config),
+    ...(await databaseFindings(config)),
+    ...(await checkMail(config)),
+  ]
 }
 
 function configFindings({ production, insecureHttp, issuer }: Config): Finding[] {

@@ -26,7 +26,10 @@ export interface SignUpRoutesParts {
 export function signUpRoutes(parts: SignUpRoutesParts): Router {
   const router = new Router({ prefix: '/interaction/:uid/sign-up' })
   const load = (ctx: Context) => {
-    if (!parts.canSignUp) throw notFound('This server does not let people create accounts themselves.')
+    if (!parts.canSignUp)
+      throw notFound('This server does not let people create accounts themselves.', {
+        sentence: { key: 'sign-up.closed' },
+      })
     return parts.interactions.load(ctx, 'sign-in')
   }
   router.get('/', async (ctx) => showForm(ctx, await load(ctx), parts))

@@ -9,6 +9,7 @@ import type { Database } from '../../database/database.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
+import type { SessionStore } from '../../oidc/storage/session-store.ts'
 import { visitOf } from '../occasion.ts'
 import type { PasswordReset } from './password-reset.ts'
 
@@ -17,6 +18,7 @@ export interface NotMeParts {
   database: Pick<Database, 'transaction'>
   accounts: Pick<AccountStore, 'find' | 'restoreEmail'>
   links: Pick<OneTimeLinkStore, 'find' | 'redeem'>
+  sessions: Pick<SessionStore, 'lockOfAccount'>
   devices: Pick<Devices, 'forgetAll'>
   revocation: Pick<AccessRevocation, 'endEverything'>
   activity: Pick<ActivityLog, 'append'>
@@ -53,7 +55,10 @@ const emailIn = ({ email }: Record<string, unknown>) => (typeof email === 'strin
 /** The way to a new password; undefined when the link is over. */
 async function shutOut(ctx: Context, parts: NotMeParts) {
   const { links, accounts, devices, revocation } = parts
-  const link = await links.redeem(purpose, ctx.params.token as string)
+  const token = ctx.params.token as string
+  const sub = (await links.find(purpose, token))?.sub
+  if (sub) await parts.sessions.lockOfAccount(sub)
+  const link = await links.redeem(purpose, token)
   if (!link?.sub) return undefined
   const email = emailIn(link.details)
   // An address that was changed behind its owner's back comes back to whoever reads the old mailbox.

@@ -8,6 +8,7 @@ import type { Occasion } from '../../accounts/security-notices.ts'
 import type { Database } from '../../database/database.ts'
 import type { Sentence, Translator } from '../../language/translations.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
+import type { SessionStore } from '../../oidc/storage/session-store.ts'
 import { passwordProblem } from './password-problem.ts'
 
 export interface PasswordResetParts {
@@ -15,6 +16,7 @@ export interface PasswordResetParts {
   database: Pick<Database, 'transaction'>
   accounts: Pick<AccountStore, 'find' | 'setEmailVerified'>
   links: Pick<OneTimeLinkStore, 'create' | 'find' | 'redeem'>
+  sessions: Pick<SessionStore, 'lockOfAccount'>
   passwordChange: PasswordChange
   hasSecondFactor(sub: string): Promise<boolean>
   revocation: Pick<AccessRevocation, 'endEverything'>
@@ -68,6 +70,7 @@ export function createPasswordReset(parts: PasswordResetParts) {
       const prepared = await parts.passwordChange.prepare(account, password, { hasSecondFactor })
       if (!prepared.ok) return { ok: false, reason: 'refused', problem: passwordProblem(prepared) }
       const isSet = await database.transaction(async () => {
+        await parts.sessions.lockOfAccount(account.sub)
         if (!(await links.redeem(purpose, token))) return false
         await prepared.apply()
         await accounts.setEmailVerified(account.sub)

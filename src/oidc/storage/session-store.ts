@@ -126,6 +126,10 @@ export function createSessionStore({ database }: { database: Database }) {
       const text = 'DELETE FROM sessions WHERE sub = $1 AND uid IS DISTINCT FROM $2 RETURNING uid'
       return (await database.query<{ uid: string }>(text, [sub, keepUid])).map(({ uid }) => uid)
     },
+    /** For a transaction that ends them after having locked the account: sessions come first, as the engine takes its locks. */
+    lockOfAccount: async (sub: string): Promise<void> => {
+      await database.query('SELECT 1 FROM sessions WHERE sub = $1 ORDER BY uid FOR UPDATE', [sub])
+    },
     removeOfAccount: async (sub: string): Promise<void> => {
       await database.query('DELETE FROM sessions WHERE sub = $1', [sub])
     },

@@ -107,6 +107,43 @@ describe('the clean-up', () => {
   })
 })
 
+describe('the clean-up of mail', () => {
+  let fresh: FreshDatabase
+  beforeAll(async () => {
+    fresh = await freshDatabase()
+  })
+  afterAll(() => fresh.drop())
+
+  it('removes what was finished thirty days ago, and nothing that is still under way', async () => {
+    await fresh.database.query(
+      `INSERT INTO mail_queue (state, created_at) SELECT state, now() - age * interval '1 day'
+       FROM unnest(ARRAY['queued', 'handed_over', 'sent', 'failed', 'uncertain']) state, unnest(ARRAY[29, 31]) age`,
+    )
+    expect(await createExpiryStore(fresh).removeExpired()).toMatchObject({ mail_queue: 3 })
+    const rows = await fresh.database.query<{ state: string }>(
+      "SELECT state FROM mail_queue WHERE created_at < now() - interval '30 days' ORDER BY state",
+    )
+    expect(rows.map(({ state }) => state)).toEqual(['handed_over', 'queued'])
+  })
+
+  it('keeps the newest 200 messages of the development mailbox, for a week', async () => {
+    await fresh.database.query('DELETE FROM mail_queue')
+    await fresh.database.query(
+      `INSERT INTO mail_queue (state, sealed_message, created_at)
+       SELECT 'sent', 'x', now() - n * interval '1 minute' FROM generate_series(1, 250) n`,
+    )
+    await createExpiryStore(fresh).removeExpired()
+    const [kept] = await fresh.database.query(
+      'SELECT count(*)::int AS n, max(now() - created_at) < interval $$201 minutes$$ AS newest FROM mail_queue',
+    )
+    expect(kept).toEqual({ n: 200, newest: true })
+    await fresh.database.query("UPDATE mail_queue SET created_at = created_at - interval '6 days 23 hours'")
+    await createExpiryStore(fresh).removeExpired()
+    const [young] = await fresh.database.query('SELECT count(*)::int AS n FROM mail_queue')
+    expect(young).toEqual({ n: 59 })
+  })
+})
+
 describe('a flood of strangers who begin to sign in', () => {
   const limit = 50
   let gatehouse: TestServer

@@ -1,0 +1,20 @@
+// A certificate for localhost that nobody vouches for, and its key; both are public and good for nothing else.
+export const testCertificate = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUKez8RSwm38AFke7sQ1SDgZAZzXowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNTA5MjAxNloYDzIxMjYxMTAx
+MDkyMDE2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATofV/xgCLjl+drCOFpRZdKc+SIlTzVHUlE9a2KdLNYGnUaOh8qKkFu
+6YZ6zkuxMgPbqTT0OL114Ll6yQt3Jxp/o28wbTAdBgNVHQ4EFgQUU7MR/X/WXOgl
+LSLSh08H5Hm46iowHwYDVR0jBBgwFoAUU7MR/X/WXOglLSLSh08H5Hm46iowDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgFzVTdnpecCttsa+hC/MzdMYtcm2qfHl1kXDSUKi1pIkCIQCt
+2R1d1yRRvi0tC2mhro0s3654N5PXgsiyXTCmOHzA2w==
+-----END CERTIFICATE-----
+`
+
+export const testCertificateKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQUA8JgxqXyrAvycq
+ca4SRUaVpg88Ihdc3i7TsmYpj1ShRANCAATofV/xgCLjl+drCOFpRZdKc+SIlTzV
+HUlE9a2KdLNYGnUaOh8qKkFu6YZ6zkuxMgPbqTT0OL114Ll6yQt3Jxp/
+-----END PRIVATE KEY-----
+`
