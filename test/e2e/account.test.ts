@@ -393,6 +393,9 @@ describe('a passkey', () => {
     await inBrowser(person, {}, async (page, complaints) => {
       await withAuthenticator(page)
       await page.goto('/account/second-factor/new-passkey')
+      // What is there for those without scripts, or for later, is not seen.
+      expect(await page.getByRole('alert').count()).toBe(0)
+      expect(await page.getByText('need JavaScript').isVisible()).toBe(false)
       await page.getByLabel('Name').fill('Blue phone')
       await press(page, 'Create a passkey')
       await page.getByRole('link', { name: 'I have kept them' }).click()
