@@ -9,7 +9,7 @@ export interface AccountMailParts extends LetterParts {
   links: Pick<OneTimeLinkStore, 'create'>
 }
 
-interface Linked extends Spoken {
+export interface Linked extends Spoken {
   /** A finished URL. */
   link: string
 }
@@ -110,7 +110,7 @@ function linkLetters({ issuer }: AccountMailParts, send: ReturnType<typeof creat
   }
 }
 
-interface AddressChange extends Linked {
+export interface AddressChange extends Linked {
   newEmail: string
 }
 
