@@ -22,10 +22,12 @@ const sourceOf = (file: string) => readFileSync(join(src, file), 'utf8')
 
 const withoutComments = (source: string) => source.replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
 const imports = (file: string, source: string) =>
-  [...source.matchAll(/^(import type |import |export )[^']*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm)].map((match) => ({
-    isTypeOnly: match[1] === 'import type ',
-    target: posix.normalize(posix.join(posix.dirname(file), match[2] ?? match[3] ?? '')),
-  }))
+  [...source.matchAll(/^(import type |import |export )[^']*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm)].map(
+    (match) => ({
+      isTypeOnly: match[1] === 'import type ',
+      target: posix.normalize(posix.join(posix.dirname(file), match[2] ?? match[3] ?? '')),
+    }),
+  )
 
 type Rule = (file: string, source: string) => string[]
 
