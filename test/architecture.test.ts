@@ -22,7 +22,7 @@ const sourceOf = (file: string) => readFileSync(join(src, file), 'utf8')
 
 const withoutComments = (source: string) => source.replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
 const imports = (file: string, source: string) =>
-  [...source.matchAll(/^(import type |import |export )[^';]*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gms)].map(
+  [...source.matchAll(/^(import type |import |export )[^']*?from '(\.[^']+)'|import\('(\.[^']+)'\)/gm)].map(
     (match) => ({
       isTypeOnly: match[1] === 'import type ',
       target: posix.normalize(posix.join(posix.dirname(file), match[2] ?? match[3] ?? '')),

@@ -103,8 +103,19 @@ async function runEveryFlow(): Promise<void> {
   await pushAndPair(app, agent)
   await register()
   await setUp()
+  await mailed(person)
   const rotated = await gatehouse.server.node.registrations.clients.rotateSecret(app.clientId)
   keep('rotated client secret', rotated.ok ? rotated.clientSecret : undefined)
+}
+
+async function mailed(person: { sub: string; email: string }): Promise<void> {
+  const { node, stores } = gatehouse.server
+  await node.accountMail.newDevice({ ...person, locale: undefined }, { address: '203.0.113.5' })
+  const [newest] = await stores.mailQueue.listKept(1)
+  keep('link in a message', /\/not-me\/([\w-]{43})/.exec(newest?.text ?? '')?.[1])
+  const page = await createUserAgent().visit(new URL(`/dev/mailbox/${newest?.id}`, gatehouse.issuer))
+  expect(page.text).toContain(bearers.get('link in a message'))
+  await createUserAgent().visit(new URL(`/not-me/${bearers.get('link in a message')}`, gatehouse.issuer))
 }
 
 async function signInAndRefresh(app: Application, person: { email: string; password: string }): Promise<UserAgent> {
