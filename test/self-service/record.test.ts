@@ -1,4 +1,5 @@
 // What is kept of a person: shown, taken along, and deleted with time to think again.
+import { createAccountDeletion } from '../../src/self-service/record/account-deletion.ts'
 import type { Page } from '../support/user-agent.ts'
 import { type AccountWorld, type Person, startAccountWorld, textOf } from './account-world.ts'
 
@@ -146,6 +147,23 @@ describe('deleting an account', () => {
       if (inside.url.pathname === '/account') expect(account).toMatchObject({ deleteAfter: undefined })
       else expect(account).toBeUndefined()
     }
+  })
+
+  it('spares whoever has signed in since it was looked up', async () => {
+    const person = await world.newPerson()
+    const { stores, node } = world.server
+    const deletion = createAccountDeletion({
+      ...stores,
+      ...node,
+      accounts: { ...stores.accounts, listDueForDeletion: async () => [person.sub] },
+      registration: node.registrations.accounts,
+      graceDays: 14,
+    })
+    expect(await deletion.deleteDue()).toBe(0)
+    expect(await accountOf(person)).toBeDefined()
+    await dueNow(person)
+    expect(await deletion.deleteDue()).toBe(1)
+    expect(await accountOf(person)).toBeUndefined()
   })
 
   it('is no choice for the last owner, at once or later', async () => {

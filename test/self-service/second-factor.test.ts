@@ -283,16 +283,19 @@ describe('recovery codes', () => {
 })
 
 describe('the last second factor', () => {
-  it('stays while the password is too short to stand alone', async () => {
+  it('stays while the password is too short to stand alone, and nothing else is done either', async () => {
     const person = await world.newPerson()
     await addApp(person)
+    const other = await world.newPerson()
+    const { database, sessions, accounts } = world.server.stores
+    await database.query('UPDATE sessions SET sub = $1 WHERE sub = $2', [person.sub, other.sub])
     await set(person.sub, 'password_is_short = true')
-    const other = await world.server.stores.sessions.listOfAccount(person.sub)
+    const before = await accounts.find(person.sub)
     const page = await remove(person, 'app')
     expect(textOf(page)).toContain('too short to stand alone')
     expect(await factorsOf(person)).toMatchObject({ hasTotp: true, recoveryCodesLeft: 10 })
-    // What is refused has done nothing.
-    expect(await world.server.stores.sessions.listOfAccount(person.sub)).toHaveLength(other.length)
+    expect(await sessions.listOfAccount(person.sub)).toHaveLength(2)
+    expect(await accounts.find(person.sub)).toEqual(before)
   })
 
   it('goes once only: two removals at once leave what is demanded', async () => {
