@@ -6,11 +6,14 @@ export async function up(knex: Knex): Promise<void> {
     CREATE TABLE totp_authenticators (
       sub text PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
       sealed_secret text NOT NULL,
+      -- The fingerprint of the key that it is sealed under: what is under an older one is sealed anew.
+      sealing_key text NOT NULL,
       -- The last time step (RFC 6238) whose code was accepted: each is accepted once.
       last_step bigint NOT NULL,
       created_at timestamptz NOT NULL DEFAULT now(),
       last_used_at timestamptz
     );
+    CREATE INDEX ON totp_authenticators (sealing_key);
     CREATE TABLE recovery_codes (
       key bytea PRIMARY KEY,
       sub text NOT NULL REFERENCES accounts ON DELETE CASCADE,

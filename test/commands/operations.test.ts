@@ -64,7 +64,7 @@ describe('an empty database', () => {
     const client = new pg.Client({ connectionString: env.DATABASE_URL })
     await client.connect()
     await client.query('BEGIN')
-    await client.query('LOCK TABLE signing_keys')
+    await client.query('LOCK TABLE mail_queue')
     const refusal = await gatehouse.refusal('migrate down', { env })
     expect(refusal).toEqual({ error: 'migration_failed', message: expect.stringContaining('lock timeout') })
     await client.end()

@@ -32,10 +32,11 @@ export interface ImportRun {
 interface Parts {
   store: AccountTransferStore
   schemes: HashSchemes
-  sealing: Pick<Sealing, 'seal'>
+  sealing: Pick<Sealing, 'seal' | 'fingerprints'>
 }
 
-export const totpSealingPurpose = 'totp'
+/** As accounts/factors opens it: a seed cannot be moved to another account. */
+export const totpPurpose = (sub: string) => `totp ${sub}`
 
 export function createAccountImport({ store, schemes, sealing }: Parts) {
   const check = async (batch: readonly ImportedAccount[], lines: Map<string, number>): Promise<CheckedAccount[]> => {
@@ -61,7 +62,11 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
 
   const insert = async (batch: readonly CheckedAccount[]): Promise<CheckedAccount[]> => {
     const rows = new Map<CheckedAccount, TransferredAccount>(
-      batch.flatMap((each) => (each.state === 'new' ? [[each, transferred(each.imported)] as const] : [])),
+      batch.flatMap((each) =>
+        each.state === 'new'
+          ? [[each, transferred(each.imported, each.imported.account.sub ?? randomUUID())] as const]
+          : [],
+      ),
     )
     const made = await store.insert([...rows.values()])
     return batch.map((each): CheckedAccount => {
@@ -71,8 +76,8 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
     })
   }
 
-  const transferred = ({ account, ...more }: ImportedAccount): TransferredAccount => ({
-    sub: account.sub ?? randomUUID(),
+  const transferred = ({ account, ...more }: ImportedAccount, sub: string): TransferredAccount => ({
+    sub,
     email: account.email,
     isEmailVerified: account.isEmailVerified ?? false,
     username: account.username || undefined,
@@ -86,7 +91,12 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
     roles: account.roles ?? [],
     isDisabled: more.isDisabled,
     createdAt: account.createdAt,
-    sealedTotpSecret: more.totpSecret && sealing.seal(plainBase32(more.totpSecret), totpSealingPurpose),
+    totp: more.totpSecret === undefined ? undefined : sealedTotp(more.totpSecret, sub),
+  })
+
+  const sealedTotp = (secret: string, sub: string) => ({
+    sealedSecret: sealing.seal(plainBase32(secret), totpPurpose(sub)),
+    sealingKey: sealing.fingerprints[0] ?? '',
   })
 
   return {
