@@ -36,7 +36,7 @@ interface Parts {
 }
 
 /** As accounts/factors opens it: a seed cannot be moved to another account. */
-export const totpPurpose = (sub: string) => `totp ${sub}`
+export const totpSealingPurpose = (sub: string) => `totp ${sub}`
 
 export function createAccountImport({ store, schemes, sealing }: Parts) {
   const check = async (batch: readonly ImportedAccount[], lines: Map<string, number>): Promise<CheckedAccount[]> => {
@@ -95,7 +95,7 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
   })
 
   const sealedTotp = (secret: string, sub: string) => ({
-    sealedSecret: sealing.seal(plainBase32(secret), totpPurpose(sub)),
+    sealedSecret: sealing.seal(plainBase32(secret), totpSealingPurpose(sub)),
     sealingKey: sealing.fingerprints[0] ?? '',
   })
 
