@@ -4,7 +4,8 @@ import type { Sentence } from '../../language/translations.ts'
 import type { Sealing } from '../../sealing.ts'
 import { type AccountInput, fieldProblems, tidyFields } from '../account-fields.ts'
 import type { HashSchemes } from '../password/imported/hash-schemes.ts'
-import type { AccountTransferStore, Holders, TransferredAccount } from './account-transfer-store.ts'
+import type { AccountTransferStore, Holders, SealedTotp, TransferredAccount } from './account-transfer-store.ts'
+import { readTotpSeed } from './totp-seed.ts'
 
 export interface ImportedAccount {
   /** Where it stands in the file, from 1. */
@@ -91,13 +92,14 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
     roles: account.roles ?? [],
     isDisabled: more.isDisabled,
     createdAt: account.createdAt,
-    totp: more.totpSecret === undefined ? undefined : sealedTotp(more.totpSecret, sub),
+    totp: sealedTotp(more.totpSecret, sub),
   })
 
-  const sealedTotp = (secret: string, sub: string) => ({
-    sealedSecret: sealing.seal(plainBase32(secret), totpSealingPurpose(sub)),
-    sealingKey: sealing.fingerprints[0] ?? '',
-  })
+  const sealedTotp = (secret: string | undefined, sub: string): SealedTotp | undefined => {
+    const seed = secret === undefined ? undefined : readTotpSeed(secret)
+    if (seed === undefined) return undefined
+    return { sealedSecret: sealing.seal(seed, totpSealingPurpose(sub)), sealingKey: sealing.fingerprints[0] ?? '' }
+  }
 
   return {
     begin: (): ImportRun => {
@@ -138,11 +140,5 @@ function against(imported: ImportedAccount, { subOfSub, ofEmail, subOfUsername }
   return { state: 'wrong', imported, problems: [{ key: 'account-fields.username_taken' }] }
 }
 
-/** Without what apps show it with: spaces, small letters, padding. */
-const plainBase32 = (secret: string) => secret.replace(/[\s-]|=+$/g, '').toUpperCase()
-
-function totpProblems(secret: string | undefined): Sentence[] {
-  // 26 and 103 characters hold 16 and 64 bytes.
-  if (secret === undefined || /^[A-Z2-7]{26,103}$/.test(plainBase32(secret))) return []
-  return [{ key: 'account-fields.totp_secret' }]
-}
+const totpProblems = (secret: string | undefined): Sentence[] =>
+  secret !== undefined && readTotpSeed(secret) === undefined ? [{ key: 'account-fields.totp_secret' }] : []
