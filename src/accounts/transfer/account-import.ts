@@ -1,8 +1,10 @@
 // Decides which lines of an import are new accounts, which are there already and which are wrong, and makes the new ones.
+
 import { randomUUID } from 'node:crypto'
 import type { Sentence } from '../../language/translations.ts'
 import type { Sealing } from '../../sealing.ts'
 import { type AccountInput, fieldProblems, tidyFields } from '../account-fields.ts'
+import { totpPurpose } from '../factors/totp.ts'
 import type { HashSchemes } from '../password/imported/hash-schemes.ts'
 import type { AccountTransferStore, Holders, SealedTotp, TransferredAccount } from './account-transfer-store.ts'
 import { readTotpSeed } from './totp-seed.ts'
@@ -35,9 +37,6 @@ interface Parts {
   schemes: HashSchemes
   sealing: Pick<Sealing, 'seal' | 'fingerprints'>
 }
-
-/** As accounts/factors opens it: a seed cannot be moved to another account. */
-export const totpSealingPurpose = (sub: string) => `totp ${sub}`
 
 export function createAccountImport({ store, schemes, sealing }: Parts) {
   const check = async (batch: readonly ImportedAccount[], lines: Map<string, number>): Promise<CheckedAccount[]> => {
@@ -98,7 +97,7 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
   const sealedTotp = (secret: string | undefined, sub: string): SealedTotp | undefined => {
     const seed = secret === undefined ? undefined : readTotpSeed(secret)
     if (seed === undefined) return undefined
-    return { sealedSecret: sealing.seal(seed, totpSealingPurpose(sub)), sealingKey: sealing.fingerprints[0] ?? '' }
+    return { sealedSecret: sealing.seal(seed, totpPurpose(sub)), sealingKey: sealing.fingerprints[0] ?? '' }
   }
 
   return {
