@@ -4,6 +4,7 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { type AccountWorld, type Person, startAccountWorld } from '../self-service/account-world.ts'
 import { axeViolations, launchBrowser } from '../support/chromium.ts'
 import { obtainCode } from '../support/code-flow.ts'
+import { hostileText } from '../support/sample-pages.ts'
 
 const shots = process.env.GATEHOUSE_SHOTS
 const firefox = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0'
@@ -261,6 +262,40 @@ describe('each page of an account', () => {
         await page.goto(`/account${path}`)
         await inspect(page, `empty${path.replaceAll('/', '-')}`)
       }
+    })
+  })
+})
+
+describe('somebody who means harm', () => {
+  it('cannot break a page by what they call themselves, their passkeys, browsers and applications', async () => {
+    const person = await settledPerson()
+    const { database } = world.server.stores
+    const written = hostileText.replaceAll('\u0000', '')
+    const name = written.slice(0, 60) + 'W'.repeat(2000)
+    await database.query('UPDATE accounts SET name = $2, profile = $3 WHERE sub = $1', [
+      person.sub,
+      name,
+      { nickname: name, given_name: name, website: `javascript:${name}`, address: { locality: name } },
+    ])
+    await database.query('UPDATE sessions SET user_agent = $2 WHERE sub = $1', [person.sub, written])
+    await database.query('UPDATE devices SET user_agent = $2, address = $2 WHERE sub = $1', [person.sub, written])
+    await database.query('UPDATE passkeys SET name = $2 WHERE sub = $1', [person.sub, written])
+    await database.query('UPDATE account_activity SET user_agent = $2, address = $2, details = $3 WHERE sub = $1', [
+      person.sub,
+      written,
+      { name: written, factor: written },
+    ])
+    await database.query(`UPDATE clients SET name = $1 WHERE name LIKE 'Northwind%'`, [written])
+    await inBrowser(person, { viewport: phone }, async (page, complaints) => {
+      const dialogs: string[] = []
+      page.on('dialog', (dialog) => dialogs.push(dialog.message()))
+      for (const path of ['', '/profile', '/second-factor', '/sessions', '/applications', '/activity']) {
+        await page.goto(`/account${path}`)
+        expect(await page.locator('main script, img, [onerror], [style], a[href^="javascript:"]').count()).toBe(0)
+        await inspect(page, `hostile${path.replace('/', '-')}`)
+        await page.setViewportSize(phone)
+      }
+      expect([...complaints, ...dialogs]).toEqual([])
     })
   })
 })

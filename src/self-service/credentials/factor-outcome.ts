@@ -4,9 +4,19 @@ import type { Sentence } from '../../language/translations.ts'
 import type { Visitor } from '../account-door.ts'
 import type { ShowAccountPage } from '../account-page.ts'
 import { doneWith } from '../notice.ts'
-import type { Factor, FactorRemoved } from './factor-changes.ts'
+import type { Factor, FactorRemoved, RefusedRemoval } from './factor-changes.ts'
 
 const list = '/account/second-factor'
+const removedTexts: Record<Factor, string> = {
+  totp: 'account.removed.totp',
+  passkey: 'account.removed.passkey',
+  email_code: 'account.removed.email_code',
+}
+const keptTexts: Record<Exclude<RefusedRemoval, 'gone'>, string> = {
+  demanded: 'account.kept.demanded',
+  password_short: 'account.kept.password_short',
+  last_way_in: 'account.kept.last_way_in',
+}
 
 /** New recovery codes are the answer itself: they are shown once, so there is no page to go on to. */
 export function showAdded(
@@ -26,8 +36,8 @@ export function showRemoved(
   removed: FactorRemoved,
   { path, factor }: { path: string; factor: Factor },
 ): void {
-  if (removed.ok) doneWith(ctx, list, { key: `account.removed.${factor}` })
+  if (removed.ok) doneWith(ctx, list, { key: removedTexts[factor] })
   else if (removed.reason === 'gone') doneWith(ctx, list, { key: 'account.removed.gone' })
   else if (removed.reason === 'changed_meanwhile') doneWith(ctx, list, { key: 'account.changed-meanwhile' })
-  else doneWith(ctx, path, { key: `account.kept.${removed.reason}` })
+  else doneWith(ctx, path, { key: keptTexts[removed.reason] })
 }

@@ -23,6 +23,11 @@ export interface PasskeyRoutesParts {
 
 const newPath = '/account/second-factor/new-passkey'
 const onePath = '/account/second-factor/passkey/:id'
+const refusedTexts = {
+  refused: 'account.passkey.refused',
+  registered_already: 'account.passkey.registered_already',
+  too_many: 'account.passkey.no-more',
+}
 /** What a ticket is for. */
 const scopeOf = ({ session }: Visitor) => `account ${session.uid}`
 
@@ -80,7 +85,7 @@ async function add(ctx: Context, visitor: Visitor, parts: PasskeyRoutesParts): P
   if (added.ok) return showAdded(ctx, visitor, added, parts.showPage, { key: 'account.passkey.added' })
   if (added.reason === 'changed_meanwhile') return doneWith(ctx, newPath, { key: 'account.changed-meanwhile' })
   ctx.status = 400
-  await showNew(ctx, visitor, parts, { key: `account.passkey.${added.reason}` })
+  await showNew(ctx, visitor, parts, { key: refusedTexts[added.reason] })
 }
 
 /** One of this account's own; whatever else the path names, there is nothing here. */
