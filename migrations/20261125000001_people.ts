@@ -56,6 +56,8 @@ export async function up(knex: Knex): Promise<void> {
       created_at timestamptz NOT NULL DEFAULT now(),
       last_seen_at timestamptz NOT NULL DEFAULT now(),
       remembered_until timestamptz,
+      -- When a second factor was last shown here: with the password alone nobody's browser is trusted with codes.
+      factor_shown_at timestamptz,
       PRIMARY KEY (key, sub)
     );
     CREATE INDEX ON devices (sub);

@@ -26,7 +26,7 @@ export function accountStates(database: Database) {
      */
     lockForSignIn: async (sub: string): Promise<number | undefined> => {
       const [row] = await database.query<{ security_version: number }>(
-        'SELECT security_version FROM accounts WHERE sub = $1 AND disabled_at IS NULL FOR SHARE',
+        'SELECT security_version FROM accounts WHERE sub = $1 AND disabled_at IS NULL FOR NO KEY UPDATE',
         [sub],
       )
       return row?.security_version

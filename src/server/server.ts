@@ -4,11 +4,11 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { createSweeper } from '../oidc/sweeper.ts'
 import { createApp } from './app.ts'
-import { createDeploymentBranding } from './deployment-branding.ts'
 import { closeGently } from './graceful-close.ts'
 import { createSending } from './mail-sending.ts'
 import { createNode } from './node.ts'
-import { accountDeletion } from './self-service.ts'
+import { createDeploymentBranding } from './pages/deployment-branding.ts'
+import { accountDeletion } from './pages/self-service.ts'
 import { createStores } from './stores.ts'
 
 export interface ServerParts {
@@ -62,6 +62,7 @@ export function createServer(parts: ServerParts) {
     stop: async (): Promise<void> => {
       node.readiness.drain()
       await closeGently(http)
+      await node.background.drain()
       await node.keyWatcher.stop()
       await sweeper.stop()
       await mailSender?.stop()

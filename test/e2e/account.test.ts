@@ -71,10 +71,11 @@ async function settledPerson(): Promise<Person> {
     `UPDATE sessions SET user_agent = $2 WHERE sub = $1 AND uid <> (SELECT uid FROM sessions WHERE sub = $1 ORDER BY created_at LIMIT 1)`,
     [person.sub, firefox],
   )
-  await stores.devices.noteSignIn(stores.devices.newToken(), person.sub, {
+  await stores.devices.noteSignIn(undefined, person.sub, {
     address: '2001:db8:85a3::8a2e:370:7334',
     userAgent: firefox,
     remember: true,
+    hasShownFactor: true,
   })
   const redirectUri = 'https://app.example.com/cb'
   const audience = await world.makeApi({

@@ -50,10 +50,11 @@ describe('a new password', () => {
 
   it('makes no browser trusted any longer', async () => {
     const person = await world.newPerson()
-    await world.server.stores.devices.noteSignIn(world.server.stores.devices.newToken(), person.sub, {
+    await world.server.stores.devices.noteSignIn(undefined, person.sub, {
       address: '192.0.2.1',
       userAgent: 'x',
       remember: true,
+      hasShownFactor: true,
     })
     await change(person)
     const devices = await world.server.stores.devices.list(person.sub)

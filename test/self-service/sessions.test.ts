@@ -131,7 +131,12 @@ describe('signing out everywhere else, while', () => {
 describe('known browsers', () => {
   const note = (sub: string, remember = false) => {
     const { devices } = world.server.stores
-    return devices.noteSignIn(devices.newToken(), sub, { address: '192.0.2.1', userAgent: firefox, remember })
+    return devices.noteSignIn(undefined, sub, {
+      address: '192.0.2.1',
+      userAgent: firefox,
+      remember,
+      hasShownFactor: remember,
+    })
   }
   const devicesOf = ({ sub }: Person) => world.server.stores.devices.list(sub)
 
