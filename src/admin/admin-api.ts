@@ -4,20 +4,30 @@ import type { Middleware } from 'koa'
 import { type AccountsResourceParts, accountsResource } from './accounts-resource.ts'
 import { type ApisResourceParts, apisResource } from './apis-resource.ts'
 import { type ClientsResourceParts, clientsResource } from './clients-resource.ts'
+import { type ExchangePoliciesResourceParts, exchangePoliciesResource } from './exchange/exchange-policies-resource.ts'
+import { type TrustedIssuersResourceParts, trustedIssuersResource } from './exchange/trusted-issuers-resource.ts'
 import { createGuard, type GuardParts } from './guard.ts'
 import { openApiDocument } from './openapi.ts'
 
 export type AdminApiParts = Omit<GuardParts, 'findClient' | 'findAccount'> &
   ClientsResourceParts &
   ApisResourceParts &
-  AccountsResourceParts
+  AccountsResourceParts &
+  ExchangePoliciesResourceParts &
+  TrustedIssuersResourceParts
 
 /** Mount it inside the error renderer and the input check. */
 export function adminApi(parts: AdminApiParts): Middleware {
   const { clients, accounts, issuer } = parts
   // From the tables, not from a cache: a right that is withdrawn here ends here.
   const guard = createGuard({ ...parts, findClient: clients.find, findAccount: accounts.find })
-  const operations = [...clientsResource(parts), ...apisResource(parts), ...accountsResource(parts)]
+  const operations = [
+    ...clientsResource(parts),
+    ...apisResource(parts),
+    ...accountsResource(parts),
+    ...exchangePoliciesResource(parts),
+    ...trustedIssuersResource(parts),
+  ]
   const document = JSON.stringify(openApiDocument({ issuer, operations }))
 
   const router = new Router({ prefix: '/admin/api' })

@@ -24,6 +24,7 @@ const clientFields = {
     .string()
     .nullable()
     .meta({ description: 'off, optional, required or required-for:ROLE,ROLE; null: as the deployment has it' }),
+  token_exchange: z.boolean().meta({ description: 'May exchange tokens (RFC 8693), as exchange policies allow' }),
   token_endpoint_auth_method: z.enum(authMethods),
 }
 const optionalClientFields = {

@@ -1,6 +1,7 @@
 // Decides which clients may be registered: pure rules over what was asked for and the APIs that exist.
 import { isSecondFactorRule } from '../config/second-factor-rule.ts'
 import { type Client, type ClientKind, clientKinds } from './client-store.ts'
+import { canExchangeTokens, mayExchangeTokens } from './exchange/exchange-grant.ts'
 import { publicJwksProblem } from './public-jwks.ts'
 import { redirectUriProblem } from './redirect-uri.ts'
 
@@ -18,6 +19,8 @@ export interface ClientInput {
   requiresPkce?: boolean | undefined
   /** A rule of its own for second factors (config/second-factor-rule.ts). */
   secondFactor?: string | undefined
+  /** Whether it may ask for a token in exchange for another (RFC 8693); what for, the exchange policies say. */
+  tokenExchange?: boolean | undefined
   /** Scopes of the admin API, for a machine. */
   adminScopes?: string[] | undefined
   tokenEndpointAuthMethod?: (typeof authMethods)[number] | undefined
@@ -70,6 +73,7 @@ function formProblems({
   name,
   requiresPkce,
   secondFactor,
+  tokenExchange,
   idTokenSignedResponseAlg: alg,
 }: ClientInput): Problem[] {
   return failed([
@@ -79,6 +83,11 @@ function formProblems({
       'requiresPkce',
       requiresPkce === false && kind !== 'web',
       'Only a confidential web client may be exempted from PKCE.',
+    ],
+    [
+      'tokenExchange',
+      tokenExchange && !canExchangeTokens(kind),
+      `A ${kind} client runs on people’s devices: only machine and web clients may exchange tokens.`,
     ],
     [
       'secondFactor',
@@ -202,6 +211,7 @@ export function inputOf(client: Client, adminAudience: string): ClientInput {
     isFirstParty: client.isFirstParty,
     requiresPkce: client.requiresPkce,
     secondFactor: client.secondFactor,
+    tokenExchange: mayExchangeTokens(client),
     tokenEndpointAuthMethod: metadata.token_endpoint_auth_method as ClientInput['tokenEndpointAuthMethod'],
     jwks: metadata.jwks as object | undefined,
     jwksUri: metadata.jwks_uri as string | undefined,

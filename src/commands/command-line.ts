@@ -39,6 +39,14 @@ const groups: Record<string, Group> = {
     description: 'APIs that tokens are issued for',
     load: async () => (await import('./registry/apis-command.ts')).apisCommand,
   },
+  'exchange-policies': {
+    description: 'which client may exchange what tokens for which API (RFC 8693)',
+    load: async () => (await import('./exchange/exchange-policies-command.ts')).exchangePoliciesCommand,
+  },
+  'trusted-issuers': {
+    description: 'issuers outside whose JWTs may be exchanged',
+    load: async () => (await import('./exchange/trusted-issuers-command.ts')).trustedIssuersCommand,
+  },
   accounts: {
     description: 'accounts of people',
     load: async () => (await import('./registry/accounts-command.ts')).accountsCommand,

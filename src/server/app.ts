@@ -145,7 +145,7 @@ export function firstAdministrator(
 }
 
 function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware {
-  const { apis, clients, accounts } = node.registrations
+  const { apis, clients, accounts, exchangePolicies, trustedIssuers } = node.registrations
   return adminApi({
     ...stores,
     issuer: config.issuer,
@@ -154,11 +154,14 @@ function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware 
     apiRegistration: apis,
     clientRegistration: clients,
     accountRegistration: accounts,
+    exchangePolicyRegistration: exchangePolicies,
+    trustedIssuerRegistration: trustedIssuers,
     english: node.translations.english,
     revocation: node.revocation,
     transaction: stores.database.transaction,
     ensureAlgorithm: node.ensureAlgorithm,
     forgetClient: stores.clientCache.forget,
+    forgetExchangeRules: stores.exchangeRules.clear,
     // Clients lose what an API loses.
     forgetApis: () => {
       stores.apiCache.clear()

@@ -14,6 +14,8 @@ import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
+import { createOutwardFetch } from '../oidc/grants/outward-fetch.ts'
+import { createTrustedJwts } from '../oidc/grants/trusted-jwts.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
 import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
@@ -54,6 +56,7 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
     config,
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
+    trustedJwts: trustedJwts(stores),
     cookieKeys: cookieKeys(config, stores),
     owesSecondFactor: createSecondFactorPolicy({
       rule: config.login.secondFactor,
@@ -96,6 +99,9 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
     cookieKeys: cookieKeys(config, { sealing }),
   }
 }
+
+const trustedJwts = ({ exchangeRules, accounts }: Stores) =>
+  createTrustedJwts({ findIssuer: exchangeRules.findIssuer, accounts, fetch: createOutwardFetch() })
 
 export const cookieKeys = (config: Pick<Config, 'cookieKeys'>, { sealing }: Pick<Stores, 'sealing'>): string[] =>
   config.cookieKeys ?? [sealing.derive('cookies').toString('base64url')]
@@ -161,6 +167,7 @@ function startSteps(config: Config, stores: Stores, keys: ReturnType<typeof crea
         await ensureAdminApi(stores.apis, config.issuer)
         await ensureAccountClient(stores.clients, config.issuer)
         keys.useKeys(await keys.keyRing.load())
+        await stores.exchangeRules.warm()
       },
     },
   ]

@@ -11,6 +11,7 @@ export interface ClientOptions {
   firstParty?: boolean
   pkce?: boolean
   secondFactor?: string
+  tokenExchange?: boolean
   admin?: string[]
   authMethod?: NonNullable<ClientInput['tokenEndpointAuthMethod']>
   jwksUri?: string
@@ -27,6 +28,7 @@ export const clientOptions = (command: Command): Command =>
       '--second-factor <rule>',
       'off, optional, required, required-for:ROLE,ROLE, or default: as the deployment has it',
     )
+    .option('--token-exchange', 'may exchange tokens (RFC 8693), as `exchange-policies` allow it')
     .option('--admin <scope>', 'a scope of the admin API, for a machine (repeatable)', collect)
     .addOption(new Option('--auth-method <method>', 'how it authenticates at the token endpoint').choices(authMethods))
     .option('--jwks-uri <uri>', 'where its public keys are, for private_key_jwt')
@@ -39,6 +41,7 @@ export const clientChanges = (options: ClientOptions) => ({
   isFirstParty: options.firstParty,
   requiresPkce: options.pkce,
   secondFactor: options.secondFactor === 'default' ? null : options.secondFactor,
+  tokenExchange: options.tokenExchange,
   adminScopes: options.admin,
   tokenEndpointAuthMethod: options.authMethod,
   jwksUri: options.jwksUri,

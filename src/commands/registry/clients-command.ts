@@ -62,6 +62,7 @@ function addUpdate(group: Command, { config, terminal }: CommandParts): void {
   const { granted } = apiGrants(clientOptions(command))
   command
     .option('--no-first-party', 'people are asked for consent')
+    .option('--no-token-exchange', 'the opposite of --token-exchange')
     .option('--disable', 'no more tokens; what it holds is withdrawn')
     .option('--enable', 'the opposite of --disable')
   command.action((clientId: string, options: UpdateOptions) => {

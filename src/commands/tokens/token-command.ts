@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
 import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import { addExplain } from '../exchange/explain-exchange.ts'
 import { withDatabase } from '../open-database.ts'
 import { CommandRefusal, UsageError } from '../refusals.ts'
 import { lines } from '../terminal.ts'
@@ -28,7 +29,7 @@ const longestTtl = 86_400
 
 export function tokenCommand(parts: CommandParts): Command {
   const group = new Command('token')
-  for (const add of [addIssue, addIntrospect, addDecode, addVerify]) add(group, parts)
+  for (const add of [addIssue, addIntrospect, addDecode, addVerify, addExplain]) add(group, parts)
   return group
 }
 

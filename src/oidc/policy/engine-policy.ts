@@ -6,6 +6,7 @@ import { generateClientId } from '../../clients/client-kinds.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
+import { exchangeClaims } from '../grants/exchange-claims.ts'
 import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'
 import { claimsByScope, claimsOf } from './claims.ts'
@@ -62,7 +63,7 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     ttl: ttl(config) as NonNullable<Configuration['ttl']>,
     acrValues: [...acrValues],
     claims: claimsByScope,
-    extraTokenClaims: async (ctx, token) => authenticationClaims(ctx, token),
+    extraTokenClaims: async (ctx, token) => exchangeClaims(ctx) ?? authenticationClaims(ctx, token),
     // Where the access token is for an API, the ID token is the only place for the claims that were asked for.
     conformIdTokenClaims: false,
     scopes: ['openid', 'offline_access'],

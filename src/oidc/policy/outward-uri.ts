@@ -22,6 +22,8 @@ const ranges: [string, number, 'ipv4' | 'ipv6'][] = [
 ]
 for (const [prefix, length, family] of ranges) inner.addSubnet(prefix, length, family)
 
+export const isInnerAddress = (address: string): boolean => inner.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
 const innerNames = /(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$/
 
 /** What is wrong with it; names that resolve to an inner address are caught when the engine connects. */
@@ -34,7 +36,6 @@ export function outwardUriProblem(value: unknown): string | undefined {
     return 'must be an https URL without user name or password'
   if (url.port !== '' && url.port !== '443') return 'must use the standard https port'
   const family = isIP(host)
-  const isInner =
-    family === 0 ? innerNames.test(host) || !host.includes('.') : inner.check(host, family === 6 ? 'ipv6' : 'ipv4')
+  const isInner = family === 0 ? innerNames.test(host) || !host.includes('.') : isInnerAddress(host)
   return isInner ? 'must not point into a private network' : undefined
 }

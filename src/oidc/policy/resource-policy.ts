@@ -56,7 +56,7 @@ export function createResourcePolicy({ apis, clientOf, demandKey }: ResourcePoli
   }
 }
 
-function resourceServer(api: Api, granted: readonly string[]): ResourceServer {
+export function resourceServer(api: Api, granted: readonly string[]): ResourceServer {
   return {
     audience: api.audience,
     scope: granted.join(' '),
