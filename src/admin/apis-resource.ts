@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { ApiInputChanges, ApiRegistration } from '../apis/api-registration.ts'
 import type { Api, ApiStore, SigningAlgorithm } from '../apis/api-store.ts'
+import type { TokenClaims } from '../apis/token-claims.ts'
 import type { Database } from '../database/database.ts'
 import { type AppError, conflict, forbidden, notFound } from '../http/errors.ts'
 import { type Operation, operation } from './operation.ts'
@@ -147,6 +148,18 @@ const changesIn = (body: z.output<typeof schemas.apiUpdate>): ApiInputChanges =>
   tokenTtl: body.token_ttl,
   signingAlg: body.signing_alg,
   introspectionClients: body.introspection_clients,
+  tokenClaims: body.token_claims && claimsIn(body.token_claims),
+})
+
+const claimsIn = ({ rules, ...others }: z.output<typeof schemas.tokenClaims>): TokenClaims => ({
+  ...others,
+  rules: rules?.map(({ email_domain: emailDomain, ...rule }) => ({ ...rule, emailDomain })),
+})
+
+const claimsJson = ({ roles, rules, claims }: TokenClaims): z.output<typeof schemas.tokenClaims> => ({
+  ...(roles && { roles }),
+  ...(rules && { rules: rules.map(({ emailDomain, ...rule }) => ({ ...rule, email_domain: emailDomain })) }),
+  ...(claims && { claims }),
 })
 
 const shown = (api: Api) => ({ body: apiJson(api), version: api.version })
@@ -159,6 +172,7 @@ const apiJson = (api: Api): z.output<typeof schemas.api> => ({
   token_ttl: api.tokenTtl,
   signing_alg: api.signingAlg,
   introspection_clients: api.introspectionClients,
+  token_claims: claimsJson(api.tokenClaims),
   built_in: api.isBuiltIn,
   created_at: api.createdAt.toISOString(),
   updated_at: api.updatedAt.toISOString(),

@@ -1,8 +1,9 @@
 // The JSON of the admin API: what requests may hold and answers do hold, in the names of the standards where they have any.
 import { z } from 'zod'
-import { accountRoles } from '../accounts/account-fields.ts'
+import { accountRole } from '../accounts/account-fields.ts'
 import { addressParts, profileClaims } from '../accounts/standard-claims.ts'
 import { signingAlgorithms } from '../apis/api-store.ts'
+import { ruledClaims } from '../apis/token-claims.ts'
 import { authMethods, idTokenAlgorithms } from '../clients/client-rules.ts'
 import { clientKinds } from '../clients/client-store.ts'
 
@@ -101,12 +102,37 @@ export const rotatedSecret = z
   .strictObject({ client_id: z.string(), client_secret: z.string(), old_secrets_expire_at: time })
   .meta({ id: 'RotatedSecret' })
 
+export const tokenClaims = z
+  .strictObject({
+    roles: z.union([z.literal('all'), strings]).meta({ description: 'Account roles that its tokens name in roles' }),
+    rules: z.array(
+      z.strictObject({
+        claim: z.enum(ruledClaims),
+        value: z.string(),
+        role: z.string().optional().meta({ description: 'For accounts with this role' }),
+        email_domain: z
+          .string()
+          .optional()
+          .meta({ description: 'For accounts with a verified address in this domain' }),
+      }),
+    ),
+    claims: z
+      .record(z.string(), z.string())
+      .meta({ description: 'Further claims by name, each with its place: account.email, account.profile.zoneinfo …' }),
+  })
+  .partial()
+  .meta({
+    description:
+      'What its tokens tell about an account (RFC 9068, 2.2.3.1); each part that is given replaces the one before',
+  })
+
 const apiFields = {
   name: z.string(),
   token_format: z.enum(['jwt', 'opaque']),
   token_ttl: z.int().meta({ description: 'Lifetime of access tokens in seconds, 10 to 86400' }),
   signing_alg: z.enum(signingAlgorithms),
   introspection_clients: strings.meta({ description: 'Clients that may introspect every token for this API' }),
+  token_claims: tokenClaims,
 }
 const scopeGiven = z.strictObject({ scope: z.string(), description: z.string().default('') })
 export const apiCreation = z
@@ -146,7 +172,9 @@ const accountFields = {
   name: z.string(),
   profile,
   locale: z.string().meta({ description: 'The language of the person (BCP 47)' }),
-  roles: z.array(z.enum(accountRoles)),
+  roles: z.array(z.string().regex(accountRole, 'must be 1 to 64 letters, digits, - and _')).meta({
+    description: 'owner administers this server; the others stand in the tokens of APIs that ask for them',
+  }),
 }
 export const accountCreation = z
   .strictObject({ ...accountFields, password: z.string() })

@@ -8,6 +8,7 @@ import {
   signingAlgorithms,
   type TokenFormat,
 } from './api-store.ts'
+import { type TokenClaims, tokenClaimsProblems } from './token-claims.ts'
 
 export interface Problem {
   field: keyof ApiInput
@@ -23,6 +24,8 @@ export interface ApiInput {
   tokenTtl?: number | undefined
   signingAlg?: SigningAlgorithm | undefined
   introspectionClients?: string[] | undefined
+  /** What its tokens tell about an account; in an update each part that is given replaces the one before. */
+  tokenClaims?: TokenClaims | undefined
 }
 
 export type ApiInputChanges = { [Field in Exclude<keyof ApiInput, 'audience'>]?: ApiInput[Field] | undefined }
@@ -62,7 +65,9 @@ export function createApiRegistration(parts: ApiRegistrationParts) {
         if (version !== undefined && existing.version !== version) return { ok: false, reason: 'version_conflict' }
         const problems = await fieldProblems(changes, parts)
         if (problems.length > 0) return { ok: false, problems }
-        const api = await store.update(audience, defined(changes), version)
+        const { tokenClaims } = changes
+        const merged = tokenClaims && { ...existing.tokenClaims, ...defined(tokenClaims) }
+        const api = await store.update(audience, defined({ ...changes, tokenClaims: merged }), version)
         return api ? { ok: true, api } : { ok: false, reason: 'version_conflict' }
       }),
 
@@ -105,7 +110,7 @@ function audienceProblem(
 }
 
 async function fieldProblems(input: ApiInputChanges, parts: ApiRegistrationParts): Promise<Problem[]> {
-  const { name, scopes, tokenFormat, tokenTtl, signingAlg, introspectionClients } = input
+  const { name, scopes, tokenFormat, tokenTtl, signingAlg, introspectionClients, tokenClaims = {} } = input
   return [
     ...(name === undefined || isName(name)
       ? []
@@ -120,6 +125,7 @@ async function fieldProblems(input: ApiInputChanges, parts: ApiRegistrationParts
     ...(signingAlg === undefined || signingAlgorithms.includes(signingAlg)
       ? []
       : problem('signingAlg', `The signing algorithm must be one of ${signingAlgorithms.join(', ')}.`)),
+    ...tokenClaimsProblems(tokenClaims).map((message) => ({ field: 'tokenClaims' as const, message })),
     ...(introspectionClients === undefined ? [] : await introspectionProblems(introspectionClients, parts)),
   ]
 }

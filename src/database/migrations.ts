@@ -8,6 +8,7 @@ import * as people from '../../migrations/20261125000001_people.ts'
 import * as factors from '../../migrations/20261125000002_factors.ts'
 import * as mail from '../../migrations/20261125000003_mail.ts'
 import * as tokenExchange from '../../migrations/20261125000012_token_exchange.ts'
+import * as tokenClaims from '../../migrations/20261125000015_token_claims.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '20261123000001_applications': applications,
@@ -18,6 +19,7 @@ const migrations: Record<string, Knex.Migration> = {
   '20261125000002_factors': factors,
   '20261125000003_mail': mail,
   '20261125000012_token_exchange': tokenExchange,
+  '20261125000015_token_claims': tokenClaims,
 }
 
 export const migrationSource: Knex.MigrationSource<string> = {

@@ -9,6 +9,7 @@ import type { ClientCache } from '../clients/client-cache.ts'
 import { exchangeGrantType } from '../clients/exchange/exchange-grant.ts'
 import type { ExchangeRulesCache } from '../clients/exchange/exchange-rules-cache.ts'
 import { createEngineSeams, type SeamParts } from './engine-seams.ts'
+import { createAccountClaims } from './grants/account-claims.ts'
 import { createSubjectTokens } from './grants/subject-tokens.ts'
 import { registerTokenExchange } from './grants/token-exchange.ts'
 import type { TrustedJwts } from './grants/trusted-jwts.ts'
@@ -95,6 +96,7 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
       privateKeys,
       dpopNonceSecret: sealing.derive('DPoP nonces'),
       clientOf,
+      accountClaims: createAccountClaims(parts),
       resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey }),
       allowedPolicy: introspection.allowedPolicy,
       loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),

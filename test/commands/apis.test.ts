@@ -67,6 +67,33 @@ describe('changing an API', () => {
     expect(await gatehouse.refusal(update('client_nobody'))).toMatchObject({ error: 'invalid' })
   })
 
+  it('takes what its tokens tell, part by part', async () => {
+    const update = (more: string) => gatehouse.json(`apis update https://api.example ${more}`)
+    const rules = [
+      { claim: 'groups', value: 'staff', role: 'support' },
+      { claim: 'entitlements', value: 'urn:x', email_domain: 'example.com' },
+    ]
+    expect(await update('--roles all --claim zone=account.profile.zoneinfo')).toMatchObject({
+      token_claims: { roles: 'all', rules: [], claims: { zone: 'account.profile.zoneinfo' } },
+    })
+    expect(
+      await update('--claim-rule groups:staff=role:support --claim-rule entitlements:urn:x=email:example.com'),
+    ).toMatchObject({ token_claims: { roles: 'all', rules, claims: { zone: 'account.profile.zoneinfo' } } })
+    expect((await gatehouse.run('apis show https://api.example')).stdout).toMatch(
+      /tokens tell +roles: all\n +groups: staff/,
+    )
+    expect(await update('--roles a,b --claim none')).toMatchObject({
+      token_claims: { roles: ['a', 'b'], rules, claims: {} },
+    })
+    expect(await update('--roles none --claim-rule none')).toMatchObject({
+      token_claims: { roles: [], rules: [], claims: {} },
+    })
+    expect((await gatehouse.run('apis update https://api.example --claim-rule x')).code).toBe(2)
+    expect(await gatehouse.refusal('apis update https://api.example --claim sub=account.email')).toMatchObject({
+      error: 'invalid',
+    })
+  })
+
   it('is gone after it was deleted', async () => {
     expect(await gatehouse.json('apis delete urn:o')).toEqual({ audience: 'urn:o', deleted: true })
     for (const command of ['show', 'update', 'delete'])

@@ -67,7 +67,8 @@ describe('an empty database', () => {
     await client.connect()
     await client.query('BEGIN')
     // Whatever the last migration is about.
-    const tables = "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^knex'"
+    const tables =
+      "SELECT quote_ident(tablename) AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^knex'"
     const { rows } = await client.query<{ name: string }>(tables)
     await client.query(`LOCK TABLE ${rows.map(({ name }) => name).join(', ')}`)
     const refusal = await gatehouse.refusal('migrate down', { env })

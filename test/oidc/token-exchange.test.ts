@@ -297,6 +297,14 @@ describe('the subject token', () => {
       basicApp,
     )
     expect(next.status).toBe(200)
+    expect((await world.exchange(bank, fields)).status).toBe(200)
+    const { database } = world.gatehouse.server.stores
+    await database.query(
+      "UPDATE artifacts SET consumed_at = consumed_at - interval '1 minute' WHERE consumed_at IS NOT NULL",
+    )
+    expect(await refusal(world.exchange(bank, fields))).toMatchObject({ status: 400, error: 'invalid_request' })
+    fields.subject_token = String(next.body.refresh_token)
+    expect((await world.exchange(bank, fields)).status).toBe(200)
     await post(world.issuer, '/revoke', { token: String(next.body.refresh_token) }, basicApp)
     expect(await refusal(world.exchange(bank, fields))).toMatchObject({ status: 400, error: 'invalid_request' })
   })
@@ -465,6 +473,9 @@ describe('an opaque token got by exchange', () => {
     world.gatehouse.server.stores.apiCache.clear()
     expect(await isActive(token)).toBe(true)
     await world.gatehouse.server.node.revocation[change](temporary.clientId)
+    expect(await isActive(token)).toBe(false)
+    // It is gone, not hidden.
+    if (change === 'disableClient') await world.gatehouse.server.node.revocation.enableClient(temporary.clientId)
     expect(await isActive(token)).toBe(false)
   })
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { createOutwardFetch } from '../../src/oidc/grants/outward-fetch.ts'
 import { createTrustedJwts } from '../../src/oidc/grants/trusted-jwts.ts'
+import { isInnerAddress, outwardUriProblem } from '../../src/oidc/policy/outward-uri.ts'
 import { type ExchangeWorld, exchangeWorld, type Service, stock, subjectFields, typeOf } from './exchange-world.ts'
 
 const partner = 'https://partner.example'
@@ -201,6 +202,27 @@ const resolvingTo = (...addresses: string[]) =>
       null,
       addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
     )) as unknown as typeof lookup
+
+describe('an address', () => {
+  it.each([
+    ['8.8.8.8', false],
+    ['93.184.216.34', false],
+    ['2606:2800:220:1::1', false],
+    ['127.0.0.1', true],
+    ['172.31.255.255', true],
+    ['172.32.0.0', false],
+    ['100.64.0.1', true],
+    ['224.0.0.1', true],
+    ['::', true],
+    ['fe80::1', true],
+    ['::ffff:8.8.8.8', true],
+    ['64:ff9b::a00:1', true],
+  ])('%s is one of the own network: %s', (address, isInner) => {
+    expect(isInnerAddress(address)).toBe(isInner)
+    const host = address.includes(':') ? `[${address}]` : address
+    expect(outwardUriProblem(`https://${host}/jwks`) !== undefined).toBe(isInner)
+  })
+})
 
 describe('fetching from outside', () => {
   const signal = (milliseconds = 2000) => AbortSignal.timeout(milliseconds)

@@ -23,7 +23,7 @@ export function addUpdate(group: Command, { config, terminal }: CommandParts): v
     .option('--username <name>', "new username; '' takes it away")
     .option('--name <name>', 'new name of the person')
     .option('--locale <tag>', "language of the person, such as de or pt-BR; '' takes it away")
-    .option('--role <role>', 'a role: owner (repeatable; replaces the roles before)', collect)
+    .option('--role <role>', 'a role: owner, or one that APIs ask for (repeatable; replaces the roles before)', collect)
     .option('--verified', 'the e-mail address is known to be theirs')
     .action((who: string, { role, verified, ...changes }: UpdateOptions) =>
       withDatabase(config(), async (open) => {

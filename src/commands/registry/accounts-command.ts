@@ -43,7 +43,7 @@ function addCreate(group: Command, { config, terminal, stdin }: CommandParts): v
     .option('--name <name>', 'name of the person')
     .option('--locale <tag>', 'language of the person, such as de or pt-BR')
     .option('--password-stdin', 'read the password from standard input; without it the account has none')
-    .option('--role <role>', 'a role: owner (repeatable)', collect)
+    .option('--role <role>', 'a role: owner, or one that APIs ask for (repeatable)', collect)
     .option('--verified', 'the e-mail address is known to be theirs')
     .action((options: CreateOptions) =>
       withDatabase(config(), async (open) => {

@@ -14,6 +14,7 @@ import { openKeyRing } from '../open-key-ring.ts'
 import { CommandRefusal, notFound, refuseProblems } from '../refusals.ts'
 import { lines, table } from '../terminal.ts'
 import { everyPage } from './every-page.ts'
+import { claimRuleHelp, tokenClaimChanges, tokenClaimsJson, tokenClaimsText } from './token-claim-options.ts'
 
 interface ApiOptions {
   name?: string
@@ -22,6 +23,9 @@ interface ApiOptions {
   tokenTtl?: number
   tokenAlg?: SigningAlgorithm
   introspectionClient?: string[]
+  roles?: string
+  claimRule?: string[]
+  claim?: string[]
 }
 
 export function apisCommand(parts: CommandParts): Command {
@@ -103,6 +107,9 @@ const apiOptions = (command: Command): Command =>
     .option('--token-ttl <seconds>', 'lifetime of access tokens, 600 by default', wholeNumber)
     .addOption(new Option('--token-alg <alg>', 'what signs access tokens').choices(signingAlgorithms))
     .option('--introspection-client <id>', 'a client that may introspect every token for it (repeatable)', collect)
+    .option('--roles <names>', 'account roles that its tokens name in roles: all, none, or NAME,NAME')
+    .option('--claim-rule <CLAIM:VALUE=WHEN>', claimRuleHelp, collect)
+    .option('--claim <NAME=PLACE>', 'a claim of its tokens and where it is taken from, or none (repeatable)', collect)
 
 function scope(value: string, before: ApiScope[] = []): ApiScope[] {
   const [name = '', ...description] = value.split('=')
@@ -116,6 +123,7 @@ const changes = (options: ApiOptions): ApiInputChanges => ({
   tokenTtl: options.tokenTtl,
   signingAlg: options.tokenAlg,
   introspectionClients: options.introspectionClient,
+  ...tokenClaimChanges(options),
 })
 
 /** The first API with an algorithm needs its key. */
@@ -144,6 +152,7 @@ const apiJson = (api: Api) => ({
   token_ttl: api.tokenTtl,
   token_alg: api.signingAlg,
   introspection_clients: api.introspectionClients,
+  token_claims: tokenClaimsJson(api.tokenClaims),
   built_in: api.isBuiltIn,
   created_at: api.createdAt.toISOString(),
   updated_at: api.updatedAt.toISOString(),
@@ -156,4 +165,5 @@ const apiText = (api: Api) =>
     scopes: api.scopes.map((entry) => [entry.scope, entry.description].filter(Boolean).join('  ')),
     'access tokens': `${api.tokenFormat}, ${api.tokenTtl} s${api.tokenFormat === 'jwt' ? `, ${api.signingAlg}` : ''}`,
     'introspected by': api.introspectionClients,
+    'tokens tell': tokenClaimsText(api.tokenClaims),
   })

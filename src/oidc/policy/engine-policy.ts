@@ -6,6 +6,7 @@ import { generateClientId } from '../../clients/client-kinds.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
+import type { createAccountClaims } from '../grants/account-claims.ts'
 import { exchangeClaims } from '../grants/exchange-claims.ts'
 import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'
@@ -24,6 +25,7 @@ export interface PolicyParts {
   locales: readonly string[]
   dpopNonceSecret: Buffer
   clientOf(client: EngineClient): Client
+  accountClaims: ReturnType<typeof createAccountClaims>
   resourceIndicators: Features['resourceIndicators']
   allowedPolicy: NonNullable<NonNullable<Features['introspection']>['allowedPolicy']>
   loadExistingGrant: Configuration['loadExistingGrant']
@@ -63,7 +65,11 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     ttl: ttl(config) as NonNullable<Configuration['ttl']>,
     acrValues: [...acrValues],
     claims: claimsByScope,
-    extraTokenClaims: async (ctx, token) => exchangeClaims(ctx) ?? authenticationClaims(ctx, token),
+    extraTokenClaims: async (ctx, token) => {
+      const usual = exchangeClaims(ctx) ?? authenticationClaims(ctx, token)
+      const more = await parts.accountClaims(token as never)
+      return more ? { ...more, ...usual } : usual
+    },
     // Where the access token is for an API, the ID token is the only place for the claims that were asked for.
     conformIdTokenClaims: false,
     scopes: ['openid', 'offline_access'],
