@@ -172,11 +172,12 @@ async function progressOfSession(found: EngineInteraction, { engine, accounts }:
     accounts.find(session.accountId),
   ])
   if (!account || signedIn?.accountId !== account.sub || signedIn.loginTs === undefined) return undefined
+  const methods = methodsOfSession(session.amr, signedIn.loginTs)
   return {
     sub: account.sub,
     securityVersion: account.securityVersion,
-    methods: methodsOfSession(session.amr, signedIn.loginTs),
-    authenticatedAt: signedIn.loginTs,
+    methods,
+    session: { authenticatedAt: signedIn.loginTs, methods: methods.length },
   }
 }
 

@@ -315,6 +315,20 @@ describe('stepping up', () => {
     expect(claims).toMatchObject({ acr: 'urn:gatehouse:acr:2fa', amr: ['mfa', 'otp', 'pwd'] })
   })
 
+  it('asks for nothing where the account has no more to show: the session stays as high as it was', async () => {
+    const person = await personWithApp()
+    const agent = createUserAgent()
+    const { page } = await withPassword(agent, person)
+    expect(codeFrom(await agent.submit(page, '/second-factor', { code: await codeOf(person.secret) }))).toBeTruthy()
+    for (const acr_values of ['phr', 'urn:gatehouse:acr:2fa']) {
+      const again = await begin(agent, { acr_values })
+      expect(await idTokenOf(again.page, again.verifier)).toMatchObject({
+        acr: 'urn:gatehouse:acr:2fa',
+        amr: ['mfa', 'otp', 'pwd'],
+      })
+    }
+  })
+
   it('asks for everything where the sign-in is too old as well', async () => {
     const person = await personWithApp()
     const agent = createUserAgent()

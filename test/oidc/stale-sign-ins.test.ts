@@ -61,7 +61,7 @@ describe('a finished sign-in that waits to be resumed', () => {
     const page = await agent.visit(returnTo)
     expect([page.status, page.location]).toEqual([400, undefined])
     expect(page.text).toContain('This sign-in is over')
-    expect(page.text).toContain('Go back to the application and sign in again')
+    expect(page.text).toContain('Go back to the application and try again')
     expect(await sessionsOf(person)).toEqual([])
     expect(isCode(await agent.visit(returnTo))).toBe(false)
     expect(isCode(await ask(agent))).toBe(false)

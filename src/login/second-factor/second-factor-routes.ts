@@ -77,7 +77,7 @@ export async function showSecondFactor(
     accountEmail: account.email,
     method: asked,
     others: offered.filter((name) => name !== asked),
-    canRemember: state.progress.authenticatedAt === undefined,
+    canRemember: state.progress.session === undefined,
     isSent: isSent || ctx.query.sent === 'yes',
     ...asking,
     error,
