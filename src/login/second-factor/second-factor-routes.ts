@@ -16,10 +16,10 @@ import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { type Progress, withMethod } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
 import type { CodeMethod, SecondFactorCheck } from './second-factor-check.ts'
 import { type OfferedFactor, usefulFactors } from './useful-factors.ts'
 
@@ -96,6 +96,12 @@ async function passkeyOptions(
 
 const scopeOf = (uid: string) => `second-factor ${uid}`
 
+const waits = { too_many: 'second-factor.too_many', locked: 'second-factor.locked' }
+const wrongTexts = {
+  totp: 'second-factor.wrong.totp',
+  email_code: 'second-factor.wrong.email_code',
+  recovery_code: 'second-factor.wrong.recovery_code',
+}
 const codeMethods: readonly string[] = ['totp', 'email_code', 'recovery_code'] satisfies CodeMethod[]
 const isCodeMethod = (method: OfferedFactor | undefined): method is CodeMethod =>
   method !== undefined && codeMethods.includes(method)
@@ -115,11 +121,11 @@ async function handleCode(ctx: Context, interaction: Step, parts: SecondFactorRo
   }
   if (checked.reason === 'wrong') {
     ctx.status = 400
-    return showSecondFactor(ctx, interaction, parts, { method, error: { key: `second-factor.wrong.${method}` } })
+    return showSecondFactor(ctx, interaction, parts, { method, error: { key: wrongTexts[method] } })
   }
   ctx.status = 429
   ctx.set('Retry-After', String(checked.retryAfter))
-  const error = waitingTime(`second-factor.${checked.reason}`, checked.retryAfter)
+  const error = waitingTime(waits[checked.reason], checked.retryAfter)
   await showSecondFactor(ctx, interaction, parts, { method, error })
 }
 
