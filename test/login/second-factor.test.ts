@@ -1,5 +1,5 @@
 // One more factor at sign-in: apps, recovery codes, codes by mail, remembered browsers, and every way round them (threats L6–L9).
-import { generate } from 'otplib'
+import { codeOf, enrolApp } from '../support/authenticator-app.ts'
 import { type Application, authorizeUrl, pkce, redeem } from '../support/code-flow.ts'
 import { codeIn, lastMailTo, mailsTo } from '../support/mailbox.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
@@ -27,17 +27,8 @@ interface Person {
 /** With an authenticator app whose codes of now and of the last half minute are still good. */
 async function personWithApp(): Promise<Person> {
   const account = await gatehouse.makeAccount()
-  const { totp } = gatehouse.server.node.factors
-  const begun = await totp.begin(account)
-  const enrolled = await totp.confirm(account.sub, begun.enrolment, await codeOf(begun.secret))
-  if (!enrolled.ok) throw new Error(enrolled.reason)
-  await gatehouse.server.stores.database.query('UPDATE totp_authenticators SET last_step = 0 WHERE sub = $1', [
-    account.sub,
-  ])
-  return { ...account, secret: begun.secret }
+  return { ...account, secret: await enrolApp(gatehouse, account) }
 }
-
-const codeOf = (secret: string, seconds = Date.now() / 1000) => generate({ secret, epoch: Math.floor(seconds) })
 
 async function begin(agent: UserAgent, params: Record<string, string> = {}, server = gatehouse, client = app) {
   const { verifier, challenge } = pkce()

@@ -62,6 +62,7 @@ describe('a finished sign-in that waits to be resumed', () => {
     expect([page.status, page.location]).toEqual([400, undefined])
     expect(page.text).toContain('This sign-in is over')
     expect(page.text).toContain('Go back to the application and try again')
+    expect(page.text).toContain('Begin again with a new authorization request.')
     expect(await sessionsOf(person)).toEqual([])
     expect(isCode(await agent.visit(returnTo))).toBe(false)
     expect(isCode(await ask(agent))).toBe(false)

@@ -1,4 +1,5 @@
 // Setting up a second factor on the way in, where it is demanded and the account has none that would do.
+
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
@@ -13,7 +14,6 @@ import type { Totp } from '../../accounts/factors/totp.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import type { Database } from '../../database/database.ts'
-import { badRequest } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
@@ -23,6 +23,7 @@ import { waitingTime } from '../../language/waiting-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { withMethod } from '../sign-in-state.ts'
+import { wrongStep } from '../wrong-step.ts'
 import { demandStep } from './second-factor-routes.ts'
 
 export interface EnrolmentRoutesParts {
@@ -115,7 +116,7 @@ function offeredFactors(
 }
 
 function demandOffered(interaction: Step, factor: Factor, parts: EnrolmentRoutesParts): void {
-  if (!offeredFactors(interaction, parts).includes(factor)) throw over()
+  if (!offeredFactors(interaction, parts).includes(factor)) throw wrongStep()
 }
 
 async function handleTotp(ctx: Context, interaction: Step, parts: EnrolmentRoutesParts): Promise<void> {
@@ -202,13 +203,14 @@ async function enrol<Reason extends string>(
   const { account, uid, state, factors } = interaction
   const { tried, codes } = await parts.database.transaction(async () => {
     const isCurrent = (await parts.accounts.lockForSignIn(account.sub)) === state.progress.securityVersion
-    if (!isCurrent || !isSame(await parts.factorStore.summary(account.sub), factors)) throw over()
+    if (!isCurrent || !isSame(await parts.factorStore.summary(account.sub), factors)) throw wrongStep()
     const tried = await work()
     if (!tried.ok) return { tried, codes: [] }
     const { isUserVerified } = tried
     const shown = { method, ...(isUserVerified === undefined ? undefined : { isUserVerified }) }
     await parts.interactions.save(ctx, interaction, { progress: withMethod(state.progress, shown) })
-    await parts.activity.append(account.sub, { type: 'factor_added', ...visitOf(ctx), details: { factor: method } })
+    const type = method === 'passkey' ? 'passkey_added' : 'factor_added'
+    await parts.activity.append(account.sub, { type, ...visitOf(ctx), details: { factor: method } })
     await parts.accountMail.factorAdded(account, { ...occasionOf(ctx), factor: method })
     return { tried, codes: factors.recoveryCodesLeft > 0 ? [] : await parts.recoveryCodes.regenerate(account.sub) }
   })
@@ -220,5 +222,3 @@ async function enrol<Reason extends string>(
 
 const isSame = (now: FactorSummary, before: FactorSummary) =>
   now.hasTotp === before.hasTotp && now.passkeys === before.passkeys && now.hasEmailCode === before.hasEmailCode
-
-const over = () => badRequest('wrong_step', 'This page is over. Go back to the application and try again.')

@@ -1,4 +1,5 @@
 // The page that asks for one more factor, and the ways to show it.
+
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
@@ -20,6 +21,7 @@ import { waitingTime } from '../../language/waiting-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { type Progress, withMethod } from '../sign-in-state.ts'
+import { wrongStep } from '../wrong-step.ts'
 import type { CodeMethod, SecondFactorCheck } from './second-factor-check.ts'
 import { type OfferedFactor, usefulFactors } from './useful-factors.ts'
 
@@ -110,8 +112,7 @@ async function handleCode(ctx: Context, interaction: Step, parts: SecondFactorRo
   const { method: named = '', code = '', remember = '' } = readForm(ctx)
   const { account, state, factors, situation } = interaction
   const method = usefulFactors(state.progress.methods, factors, situation.demandedLevel).find((name) => name === named)
-  if (!isCodeMethod(method))
-    throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
+  if (!isCodeMethod(method)) throw wrongStep()
   const device = await parts.devices.find(readDeviceToken(ctx), account.sub)
   const deviceId = device?.hasShownFactor ? device.id : undefined
   const checked = await parts.check({ sub: account.sub, method, code, scope: interaction.uid, deviceId })

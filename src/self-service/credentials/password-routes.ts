@@ -3,6 +3,7 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountMail } from '../../accounts/account-mail.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import type { PasswordChange } from '../../accounts/password/password-change.ts'
 import type { PasswordPolicy } from '../../accounts/password/password-policy.ts'
 import { readDeviceToken } from '../../http/cookies/device-cookie.ts'
@@ -14,7 +15,6 @@ import { callerOf } from '../caller.ts'
 import { doneWith } from '../notice.ts'
 import type { CredentialChange } from './credential-change.ts'
 import type { CurrentPassword } from './current-password.ts'
-import { hasSecondFactor } from './factor-changes.ts'
 
 export interface PasswordRoutesParts {
   door: AccountDoor
