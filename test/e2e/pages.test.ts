@@ -13,7 +13,8 @@ import {
 } from '../support/sample-pages.ts'
 import { assets, sampleHtml, translations } from '../support/spoken.ts'
 
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 const pages = [...samplePages, ...hostilePages, ...translatedPages, ...germanPages, ...hostileArabicPages]
 const addressOf = ({ view, state }: SamplePage) => `/${view}/${state}`
 const shots = process.env.GATEHOUSE_SHOTS
@@ -115,7 +116,9 @@ describe('each hosted page', () => {
       page.on('dialog', (dialog) => dialogs.push(dialog.message()))
       await page.goto(origin + addressOf(sample))
       expect(await axeViolations(page)).toEqual([])
-      expect(await page.locator('script, img, [onerror], [style], a[href^="javascript:"]').count()).toBe(0)
+      expect(
+        await page.locator('script:not([src^="/assets/"]), img, [onerror], [style], a[href^="javascript:"]').count(),
+      ).toBe(0)
       await photograph(page, sample, 'phone')
       expect(await widthsThatScroll(page)).toEqual([])
       expect([...complaints, ...dialogs]).toEqual([])
@@ -132,7 +135,8 @@ describe('each hosted page', () => {
         })
         const small = await page.evaluate(() =>
           [...document.querySelectorAll('summary, button, input:not([type=hidden]), main a:not([role=alert] a)')]
-            .filter((control) => control.getBoundingClientRect().height < 44)
+            // Around a box to tick, all of its label takes the tap.
+            .filter((control) => (control.closest('label') ?? control).getBoundingClientRect().height < 44)
             .map((control) => control.outerHTML),
         )
         expect(small).toEqual([])
