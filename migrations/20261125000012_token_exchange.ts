@@ -22,16 +22,19 @@ export async function up(knex: Knex): Promise<void> {
       subject_client_id text REFERENCES clients ON DELETE CASCADE,
       subject_issuer text REFERENCES trusted_issuers ON DELETE CASCADE,
       audience text NOT NULL REFERENCES apis ON UPDATE CASCADE ON DELETE CASCADE,
+      token_type text NOT NULL DEFAULT 'access_token' CHECK (token_type IN ('access_token', 'txn_token')),
       scopes text[] NOT NULL DEFAULT '{}',
       max_ttl integer NOT NULL DEFAULT 300 CHECK (max_ttl BETWEEN 1 AND 86400),
       mode text NOT NULL DEFAULT 'delegation' CHECK (mode IN ('delegation', 'impersonation')),
       max_depth integer NOT NULL DEFAULT 1 CHECK (max_depth BETWEEN 0 AND 8),
       created_at timestamptz NOT NULL DEFAULT now(),
       CHECK (num_nonnulls(subject_audience, subject_client_id, subject_issuer) = 1),
-      CHECK (mode = 'impersonation' OR max_depth >= 1)
+      CHECK (mode = 'impersonation' OR max_depth >= 1),
+      -- A transaction token names who acts, and is over in a minute.
+      CHECK (token_type = 'access_token' OR (mode = 'delegation' AND max_ttl <= 60))
     );
     CREATE UNIQUE INDEX token_exchange_policies_once ON token_exchange_policies
-      (client_id, audience, coalesce(subject_audience, ''), coalesce(subject_client_id, ''), coalesce(subject_issuer, ''));
+      (client_id, audience, token_type, coalesce(subject_audience, ''), coalesce(subject_client_id, ''), coalesce(subject_issuer, ''));
     CREATE INDEX ON token_exchange_policies (audience);
     CREATE INDEX ON token_exchange_policies (subject_audience) WHERE subject_audience IS NOT NULL;
     CREATE INDEX ON token_exchange_policies (subject_client_id) WHERE subject_client_id IS NOT NULL;

@@ -109,6 +109,8 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
   seams.apply(provider)
   registerTokenExchange(provider, {
     ...parts,
+    issuer: config.issuer,
+    privateKeys,
     rules: parts.exchangeRules,
     demandKey,
     subjectTokens: createSubjectTokens({

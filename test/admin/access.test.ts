@@ -152,7 +152,7 @@ const target = async (): Promise<Ids> => {
   await world.accounts.insert({ sub: id, email: `${id}@example.com` })
   const exchanging = { ...metadata, grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] }
   await world.clients.insert({ clientId: ids.exchanger, kind: 'machine', name: 'x', metadata: exchanging })
-  const rules = { scopes: [], maxTtl: 60, mode: 'delegation' as const, maxDepth: 1 }
+  const rules = { tokenType: 'access_token' as const, scopes: [], maxTtl: 60, mode: 'delegation' as const, maxDepth: 1 }
   const subject = { kind: 'client' as const, value: ids.client }
   const policy = await world.exchangePolicies.insert({ clientId: ids.exchanger, subject, audience: ids.api, ...rules })
   const keys = { jwks: undefined, jwksUri: 'https://keys.example/jwks' }

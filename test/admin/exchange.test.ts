@@ -20,6 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
+const txn = { token_type: 'txn_token', scopes: ['read'] }
 const post = (path: string, body: object) => world.call('POST', path, { token, body })
 
 describe('a client that may exchange tokens', () => {
@@ -53,7 +54,15 @@ describe('exchange policies', () => {
     const made = await post(policies, { ...good, scopes: ['read', 'read'] })
     expect(made).toMatchObject({
       status: 201,
-      body: { ...good, subject_client_id: null, scopes: ['read'], max_ttl: 300, mode: 'delegation', max_depth: 1 },
+      body: {
+        ...good,
+        subject_client_id: null,
+        token_type: 'access_token',
+        scopes: ['read'],
+        max_ttl: 300,
+        mode: 'delegation',
+        max_depth: 1,
+      },
     })
     const one = String(made.headers.get('Location'))
     expect((await world.call('GET', one, { token })).body).toEqual(made.body)
@@ -87,10 +96,20 @@ describe('exchange policies', () => {
     ['of a week', { max_ttl: 604_800 }, 'max_ttl'],
     ['of no depth', { max_depth: 0 }, 'max_depth'],
     ['without end', { max_depth: 9 }, 'max_depth'],
+    ['for transactions of two minutes', { ...txn, max_ttl: 61 }, 'max_ttl'],
+    ['for transactions without a purpose', { ...txn, scopes: [] }, 'scopes'],
+    ['for transactions in which nobody acts', { ...txn, mode: 'impersonation' }, 'mode'],
+    ['for another type of token', { token_type: 'id_token' }, 'token_type'],
     ['of another mode', { mode: 'both' }, 'mode'],
   ])('are refused %s', async (_, change, field) => {
     const answer = await post(policies, { ...good, ...change })
     expect({ status: answer.status, field: answer.body.errors[0]?.field }).toEqual({ status: 400, field })
+  })
+
+  it('are kept apart by the type of what comes out', async () => {
+    const [usual, transaction] = [await post(policies, good), await post(policies, { ...good, ...txn })]
+    expect([usual.body.max_ttl, transaction.body.max_ttl]).toEqual([300, 60])
+    for (const { body } of [usual, transaction]) await world.exchangePolicies.remove(String(body.id))
   })
 
   it('are refused for a client that may not exchange, and say how it could', async () => {

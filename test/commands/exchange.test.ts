@@ -64,6 +64,7 @@ describe('letting a client exchange tokens', () => {
       client_id: service,
       subject_audience: orders,
       audience: stock,
+      token_type: 'access_token',
       scope: 'read',
       max_ttl: 60,
       mode: 'impersonation',
@@ -124,6 +125,19 @@ describe('explaining an exchange', () => {
     expect(await gatehouse.refusal(`token explain --client client_none --audience ${stock}`)).toMatchObject({
       error: 'not_found',
     })
+  })
+
+  it('knows transaction tokens', async () => {
+    const token = await tokenOf(caller)
+    const ask = (more = '--scope read') => explain(`--token-type txn_token ${more} --subject-token -`, token)
+    const missing = await ask()
+    expect(missing).toMatchObject({
+      reason: 'no_policy_for_audience',
+      remedy: expect.stringContaining('--token-type txn_token --scope read'),
+    })
+    expect(await follow(missing.remedy)).toMatchObject({ token_type: 'txn_token', max_ttl: 60 })
+    expect(await ask()).toMatchObject({ allowed: true, expires_in: 60 })
+    expect(await ask('')).toMatchObject({ allowed: false, reason: 'scope_needed' })
   })
 
   it('knows opaque tokens, and JWTs of trusted issuers', async () => {

@@ -1,7 +1,7 @@
 // One token for another, as policies allow (RFC 8693): for whom, for what, with which rights, and what is refused.
 import { calculateJwkThumbprint, createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { depthOf } from '../../src/oidc/grants/exchange-decision.ts'
-import { actorOf } from '../../src/oidc/grants/subject-tokens.ts'
+import { actorOf } from '../../src/oidc/grants/subject-claims.ts'
 import type { Application } from '../support/code-flow.ts'
 import {
   billing,

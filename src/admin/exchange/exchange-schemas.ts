@@ -1,6 +1,6 @@
 // The JSON of exchange policies and trusted issuers in the admin API.
 import { z } from 'zod'
-import { exchangeModes } from '../../clients/exchange/exchange-policy-store.ts'
+import { exchangeModes, issuedTypes } from '../../clients/exchange/exchange-policy-store.ts'
 import { subjectClaims } from '../../clients/exchange/trusted-issuer-store.ts'
 
 const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
@@ -8,6 +8,7 @@ const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
 const policyFields = {
   client_id: z.string().meta({ description: 'Who may exchange; a machine or web client with token_exchange' }),
   audience: z.string().meta({ description: 'The API that the new token is for' }),
+  token_type: z.enum(issuedTypes).meta({ description: 'An access token (the default), or a transaction token' }),
   scopes: z.array(z.string()).meta({ description: 'At most these, and only those that the token before has' }),
   max_ttl: z.int().meta({ description: 'Lifetime of the new token in seconds at most, 1 to 86400; 300 by default' }),
   mode: z.enum(exchangeModes).meta({ description: 'Delegation names who acts (act), impersonation does not' }),

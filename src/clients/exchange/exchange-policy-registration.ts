@@ -10,6 +10,8 @@ import {
   type ExchangePolicyStore,
   type ExchangeSubjectRule,
   exchangeModes,
+  type IssuedType,
+  issuedTypes,
 } from './exchange-policy-store.ts'
 import type { TrustedIssuerStore } from './trusted-issuer-store.ts'
 
@@ -20,8 +22,10 @@ export interface ExchangePolicyInput {
   subjectClientId?: string | undefined
   subjectIssuer?: string | undefined
   audience: string
+  /** An access token, when it is left out. */
+  tokenType?: IssuedType | undefined
   scopes?: string[] | undefined
-  /** Seconds; 300 when it is left out. */
+  /** Seconds; 300 when it is left out, 60 for transaction tokens. */
   maxTtl?: number | undefined
   mode?: ExchangeMode | undefined
   maxDepth?: number | undefined
@@ -48,6 +52,7 @@ export interface ExchangePolicyRegistrationParts {
 export type ExchangePolicyRegistration = ReturnType<typeof createExchangePolicyRegistration>
 
 export const longestExchange = 86_400
+export const longestTransaction = 60
 export const deepestChain = 8
 const usualTtl = 300
 
@@ -70,18 +75,29 @@ async function create(
   input: ExchangePolicyInput,
   parts: ExchangePolicyRegistrationParts,
 ): Promise<ExchangePolicyCreated> {
-  const { mode = 'delegation', maxTtl = usualTtl, clientId, audience } = input
+  const { mode = 'delegation', tokenType = 'access_token', clientId, audience } = input
+  const { maxTtl = tokenType === 'txn_token' ? longestTransaction : usualTtl } = input
   const { scopes = [], maxDepth = mode === 'delegation' ? 1 : 0 } = input
   const problems = [
     ...(await clientProblems(clientId, parts)),
     ...(await subjectProblems(input, parts)),
     ...(await targetProblems(audience, scopes, parts)),
     ...limitProblems({ mode, maxTtl, maxDepth }),
+    ...typeProblems({ tokenType, mode, maxTtl }, scopes),
   ]
   const [subject] = subjectsOf(input)
   if (problems.length > 0 || !subject) return { ok: false, problems }
   const unique = [...new Set(scopes)]
-  const policy = await parts.store.insert({ clientId, subject, audience, scopes: unique, maxTtl, mode, maxDepth })
+  const policy = await parts.store.insert({
+    clientId,
+    subject,
+    audience,
+    tokenType,
+    scopes: unique,
+    maxTtl,
+    mode,
+    maxDepth,
+  })
   return policy ? { ok: true, policy } : { ok: false, reason: 'taken' }
 }
 
@@ -157,5 +173,23 @@ function limitProblems({ mode, maxTtl, maxDepth }: { mode: ExchangeMode; maxTtl:
     ...(isWhole(maxDepth, leastDepth, deepestChain)
       ? []
       : problem('maxDepth', `The depth of a ${mode} must be a whole number from ${leastDepth} to ${deepestChain}.`)),
+  ]
+}
+
+function typeProblems(
+  { tokenType, mode, maxTtl }: { tokenType: IssuedType; mode: ExchangeMode; maxTtl: number },
+  scopes: readonly string[],
+) {
+  if (!issuedTypes.includes(tokenType))
+    return problem('tokenType', `The type of the token must be one of ${issuedTypes.join(', ')}.`)
+  if (tokenType !== 'txn_token') return []
+  return [
+    ...(mode === 'delegation'
+      ? []
+      : problem('mode', 'A transaction token always names who acts: the mode is delegation.')),
+    ...(maxTtl > longestTransaction
+      ? problem('maxTtl', `A transaction token lives ${longestTransaction} seconds at most.`)
+      : []),
+    ...(scopes.length > 0 ? [] : problem('scopes', 'A transaction token has a purpose: name at least one scope.')),
   ]
 }

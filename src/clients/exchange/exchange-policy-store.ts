@@ -4,6 +4,10 @@ import type { Database } from '../../database/database.ts'
 export const exchangeModes = ['delegation', 'impersonation'] as const
 export type ExchangeMode = (typeof exchangeModes)[number]
 
+/** What comes out: a token for the API, or one that goes along with a single transaction (draft-ietf-oauth-transaction-tokens). */
+export const issuedTypes = ['access_token', 'txn_token'] as const
+export type IssuedType = (typeof issuedTypes)[number]
+
 /** Tokens for an API, tokens that were issued to a client, or the JWTs of a trusted issuer. */
 export type ExchangeSubjectRule =
   | { kind: 'audience'; value: string }
@@ -15,8 +19,9 @@ export interface ExchangePolicy {
   /** Who may exchange. */
   clientId: string
   subject: ExchangeSubjectRule
-  /** The API that the new token is for. */
+  /** The API that the new token is for; of a transaction token, the trust domain. */
   audience: string
+  tokenType: IssuedType
   /** At most these. */
   scopes: string[]
   /** Seconds that the new token lives, at most. */
@@ -37,6 +42,7 @@ interface Row {
   subject_client_id: string | null
   subject_issuer: string | null
   audience: string
+  token_type: IssuedType
   scopes: string[]
   max_ttl: number
   mode: ExchangeMode
@@ -49,6 +55,7 @@ const toPolicy = (row: Row): ExchangePolicy => ({
   clientId: row.client_id,
   subject: subjectOf(row),
   audience: row.audience,
+  tokenType: row.token_type,
   scopes: row.scopes,
   maxTtl: row.max_ttl,
   mode: row.mode,
@@ -86,14 +93,15 @@ export function createExchangePolicyStore({ database }: { database: Database }) 
       const when = (wanted: ExchangeSubjectRule['kind']) => (kind === wanted ? value : null)
       const [row] = await database.query<Row>(
         `INSERT INTO token_exchange_policies
-           (client_id, subject_audience, subject_client_id, subject_issuer, audience, scopes, max_ttl, mode, max_depth)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING *`,
+           (client_id, subject_audience, subject_client_id, subject_issuer, audience, token_type, scopes, max_ttl, mode, max_depth)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING *`,
         [
           policy.clientId,
           when('audience'),
           when('client'),
           when('issuer'),
           policy.audience,
+          policy.tokenType,
           policy.scopes,
           policy.maxTtl,
           policy.mode,

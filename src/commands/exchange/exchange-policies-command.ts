@@ -8,6 +8,7 @@ import {
   createExchangePolicyStore,
   type ExchangePolicy,
   exchangeModes,
+  issuedTypes,
 } from '../../clients/exchange/exchange-policy-store.ts'
 import { createTrustedIssuerStore } from '../../clients/exchange/trusted-issuer-store.ts'
 import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
@@ -22,6 +23,7 @@ interface CreateOptions {
   subjectClient?: string
   subjectIssuer?: string
   audience: string
+  tokenType?: ExchangePolicyInput['tokenType']
   scope?: string[]
   ttl?: number
   mode?: ExchangePolicyInput['mode']
@@ -43,8 +45,9 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
     .option('--subject-client <client-id>', 'access, refresh and ID tokens that were issued to this client')
     .option('--subject-issuer <url>', 'JWTs of this trusted issuer')
     .requiredOption('--audience <uri>', 'the API that the new token is for')
+    .addOption(new Option('--token-type <type>', 'of the new token, access_token by default').choices(issuedTypes))
     .option('--scope <scope>', 'a scope that the new token may have, if the one before has it (repeatable)', collect)
-    .option('--ttl <seconds>', 'lifetime of the new token at most, 300 by default', wholeNumber)
+    .option('--ttl <seconds>', 'lifetime of the new token at most, 300 by default; 60 for a txn_token', wholeNumber)
     .addOption(
       new Option('--mode <mode>', 'delegation names who acts (act), impersonation does not').choices(exchangeModes),
     )
@@ -57,6 +60,7 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
           subjectClientId: options.subjectClient,
           subjectIssuer: options.subjectIssuer,
           audience: options.audience,
+          tokenType: options.tokenType,
           scopes: options.scope,
           maxTtl: options.ttl,
           mode: options.mode,
@@ -125,6 +129,7 @@ export const policyJson = (policy: ExchangePolicy) => ({
   client_id: policy.clientId,
   [subjectNames[policy.subject.kind]]: policy.subject.value,
   audience: policy.audience,
+  token_type: policy.tokenType,
   scope: policy.scopes.join(' '),
   max_ttl: policy.maxTtl,
   mode: policy.mode,
@@ -138,6 +143,7 @@ const policyText = (policy: ExchangePolicy) =>
     client_id: policy.clientId,
     exchanges: `tokens by ${shown(policy)}`,
     for: policy.audience,
+    'token type': policy.tokenType,
     scopes: policy.scopes.join(' ') || 'none',
     lifetime: `${policy.maxTtl} s at most`,
     mode: policy.mode,

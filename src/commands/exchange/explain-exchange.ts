@@ -2,12 +2,18 @@
 import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { mayExchangeTokens } from '../../clients/exchange/exchange-grant.ts'
-import { createExchangePolicyStore, type ExchangePolicy } from '../../clients/exchange/exchange-policy-store.ts'
+import {
+  createExchangePolicyStore,
+  type ExchangePolicy,
+  type IssuedType,
+  issuedTypes,
+} from '../../clients/exchange/exchange-policy-store.ts'
 import { createTrustedIssuerStore } from '../../clients/exchange/trusted-issuer-store.ts'
 import { exchangeDecision, type RefusedExchange } from '../../oidc/grants/exchange-decision.ts'
 import { type TokenKind, tokenTypes } from '../../oidc/grants/exchange-request.ts'
 import { createOutwardFetch } from '../../oidc/grants/outward-fetch.ts'
-import { createSubjectTokens, type KnownSubject } from '../../oidc/grants/subject-tokens.ts'
+import type { KnownSubject } from '../../oidc/grants/subject-claims.ts'
+import { createSubjectTokens } from '../../oidc/grants/subject-tokens.ts'
 import { createTrustedJwts } from '../../oidc/grants/trusted-jwts.ts'
 import { createIntrospectionPolicy } from '../../oidc/policy/introspection-policy.ts'
 import { createArtifactStore } from '../../oidc/storage/artifact-store.ts'
@@ -23,6 +29,7 @@ import { policyJson } from './exchange-policies-command.ts'
 interface ExplainOptions {
   client: string
   audience: string
+  tokenType?: IssuedType
   scope?: string[]
   subjectToken?: string
   subjectTokenType?: TokenKind
@@ -46,6 +53,7 @@ export function addExplain(group: Command, { config, terminal, stdin }: CommandP
     .description('tell whether a token exchange would be allowed, and if not, which rule is missing and how to add it')
     .requiredOption('--client <client-id>', 'who would exchange')
     .requiredOption('--audience <uri>', 'the API that the new token would be for')
+    .addOption(new Option('--token-type <type>', 'of the new token, access_token by default').choices(issuedTypes))
     .option('--scope <scope>', 'a scope that would be asked for (repeatable)', collect)
     .option('--subject-token <token>', 'the token that would be exchanged; - reads it from stdin')
     .addOption(
@@ -65,6 +73,7 @@ async function explain(
   {
     client: clientId,
     audience,
+    tokenType = 'access_token',
     scope,
     subjectToken,
     subjectTokenType = 'access_token',
@@ -76,20 +85,21 @@ async function explain(
   if (!mayExchangeTokens(client))
     return no('not_enabled', `${clientId} may not exchange tokens.`, `clients update ${clientId} --token-exchange`)
   const policies = await everyPage(createExchangePolicyStore(open).list, ({ id }) => id)
-  if (subjectToken === undefined) return withoutToken(policies, { clientId, audience })
+  if (subjectToken === undefined) return withoutToken(policies, { clientId, audience, tokenType, scope })
   const read = await (await subjectTokens(open)).read({ kind: subjectTokenType, token: subjectToken })
   if (!read.ok) return no('subject_token', `The token is not acceptable: ${read.cause}.`)
   const api = await open.apis.find(audience)
   const decision = exchangeDecision(policies, {
     clientId,
     audience,
+    tokenType,
     api: api && { scopes: api.scopes.map((entry) => entry.scope), tokenTtl: api.tokenTtl },
     scopes: scope,
     subject: read.subject,
     actor: undefined,
     now: Math.floor(Date.now() / 1000),
   })
-  if (!decision.ok) return refusedBy(decision, read.subject, { clientId, audience, scope })
+  if (!decision.ok) return refusedBy(decision, read.subject, { clientId, audience, tokenType, scope })
   const key =
     read.subject.jkt === undefined ? '' : ' The token is bound to a key: the request needs a DPoP proof by it.'
   return {
@@ -112,14 +122,18 @@ const no = (reason: string, message: string, command?: string): Explanation => (
 interface Asked {
   clientId: string
   audience: string
+  tokenType: IssuedType
   scope?: string[] | undefined
 }
 
-function withoutToken(policies: ExchangePolicy[], { clientId, audience }: Asked): Explanation {
-  const own = policies.filter((policy) => policy.clientId === clientId && policy.audience === audience)
+function withoutToken(policies: ExchangePolicy[], asked: Asked): Explanation {
+  const { clientId, audience, tokenType } = asked
+  const own = policies.filter(
+    (policy) => policy.clientId === clientId && policy.audience === audience && policy.tokenType === tokenType,
+  )
   if (own.length === 0) {
     const message = `No policy lets ${clientId} exchange anything for ${audience}.`
-    return no('no_policy_for_audience', message, createPolicy('--subject-audience URI', { clientId, audience }))
+    return no('no_policy_for_audience', message, createPolicy('--subject-audience URI', asked))
   }
   const list = own.map(({ subject, scopes }) => `${subject.kind} ${subject.value} (${scopes.join(' ') || 'no scope'})`)
   return {
@@ -154,17 +168,18 @@ function remedyFor(reason: RefusedExchange['reason'], subject: KnownSubject, ask
 
 function subjectOption({ issuer, kind, audiences: [audience], clientId }: KnownSubject): string {
   if (issuer !== undefined) return `--subject-issuer ${issuer}`
-  return kind === 'access_token' && audience !== undefined
+  return (kind === 'access_token' || kind === 'txn_token') && audience !== undefined
     ? `--subject-audience ${audience}`
     : `--subject-client ${clientId}`
 }
 
-const createPolicy = (subject: string, { clientId, audience, scope = [] }: Asked) =>
+const createPolicy = (subject: string, { clientId, audience, tokenType, scope = [] }: Asked) =>
   [
     'exchange-policies create',
     `--client ${clientId}`,
     subject,
     `--audience ${audience}`,
+    ...(tokenType === 'txn_token' ? ['--token-type txn_token'] : []),
     ...scope.map((one) => `--scope ${one}`),
   ].join(' ')
 

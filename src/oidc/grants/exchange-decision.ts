@@ -1,5 +1,5 @@
 // Decides whether one token may be exchanged for another (RFC 8693), by the policies alone: pure, the same for the grant and `token explain`.
-import type { ExchangePolicy } from '../../clients/exchange/exchange-policy-store.ts'
+import type { ExchangePolicy, IssuedType } from '../../clients/exchange/exchange-policy-store.ts'
 
 /** Who acts, and for whom that one acted before (RFC 8693 section 4.1). */
 export interface Actor {
@@ -9,7 +9,7 @@ export interface Actor {
 
 /** What a token says that has been found good. */
 export interface Subject {
-  kind: 'access_token' | 'refresh_token' | 'id_token' | 'jwt'
+  kind: 'access_token' | 'refresh_token' | 'id_token' | 'jwt' | 'txn_token'
   /** An account's `sub`, or a machine's client_id. */
   sub: string
   /** The client that it was issued to; of an issuer outside, nobody here. */
@@ -30,6 +30,7 @@ export interface Subject {
 export interface ExchangeDemand {
   clientId: string
   audience: string
+  tokenType: IssuedType
   /** As far as the API exists; what it calls its scopes, and how long its tokens live. */
   api: { scopes: readonly string[]; tokenTtl: number } | undefined
   /** Undefined: as much as there is. */
@@ -60,10 +61,13 @@ export interface RefusedExchange {
     | 'no_api'
     | 'no_policy_for_audience'
     | 'no_policy_for_subject'
+    | 'not_for_this_type'
+    | 'other_domain'
     | 'expired'
     | 'actor_unwanted'
     | 'actor_not_allowed'
     | 'too_deep'
+    | 'scope_needed'
     | 'scope_not_in_policy'
     | 'scope_not_in_api'
     | 'scope_not_in_subject'
@@ -76,11 +80,18 @@ export interface RefusedExchange {
 export type ExchangeDecision = AllowedExchange | RefusedExchange
 
 export function exchangeDecision(policies: readonly ExchangePolicy[], demand: ExchangeDemand): ExchangeDecision {
-  const { clientId, audience, subject, api } = demand
+  const { clientId, audience, tokenType, subject, api } = demand
   if (!api) return refused('no_api', `there is no API ${audience}`)
-  const forAudience = policies.filter((policy) => policy.clientId === clientId && policy.audience === audience)
+  const unfit = unfitness(demand)
+  if (unfit) return unfit
+  const forAudience = policies.filter(
+    (policy) => policy.clientId === clientId && policy.audience === audience && policy.tokenType === tokenType,
+  )
   if (forAudience.length === 0)
-    return refused('no_policy_for_audience', `no policy lets ${clientId} exchange anything for ${audience}`)
+    return refused(
+      'no_policy_for_audience',
+      `no policy lets ${clientId} exchange anything for ${tokenType === 'txn_token' ? 'a transaction token of ' : ''}${audience}`,
+    )
   const candidates = forAudience.filter((policy) => isAbout(policy, subject))
   if (candidates.length === 0)
     return refused(
@@ -91,12 +102,27 @@ export function exchangeDecision(policies: readonly ExchangePolicy[], demand: Ex
   return decisions.find(({ ok }) => ok) ?? (decisions[0] as ExchangeDecision)
 }
 
+/** What no policy could allow (draft-ietf-oauth-transaction-tokens). */
+function unfitness({ tokenType, audience, scopes, subject }: ExchangeDemand): RefusedExchange | undefined {
+  if (tokenType === 'access_token')
+    return subject.kind === 'txn_token'
+      ? refused('not_for_this_type', 'a transaction token is exchanged for another transaction token only')
+      : undefined
+  if (subject.kind === 'refresh_token')
+    return refused('not_for_this_type', 'a refresh token is not exchanged for a transaction token')
+  if (subject.kind === 'txn_token' && !subject.audiences.includes(audience))
+    return refused('other_domain', 'a transaction token is replaced within its trust domain only')
+  return scopes && scopes.length > 0
+    ? undefined
+    : refused('scope_needed', 'a transaction token has a purpose: name it as scope')
+}
+
 function isAbout({ subject: rule }: ExchangePolicy, { kind, audiences, clientId, issuer }: ExchangeDemand['subject']) {
   if (rule.kind === 'issuer') return kind === 'jwt' && rule.value === issuer
   if (kind === 'jwt') return false
   if (rule.kind === 'client') return rule.value === clientId
   // ID tokens are for clients, and refresh tokens for this server.
-  return kind === 'access_token' && audiences.includes(rule.value)
+  return (kind === 'access_token' || kind === 'txn_token') && audiences.includes(rule.value)
 }
 
 type KnownApi = NonNullable<ExchangeDemand['api']>
@@ -160,7 +186,7 @@ function scopesBy(
 }
 
 const errorOf = (reason: RefusedExchange['reason']): RefusedExchange['error'] => {
-  if (reason === 'no_api' || reason === 'no_policy_for_audience') return 'invalid_target'
+  if (['no_api', 'no_policy_for_audience', 'other_domain'].includes(reason)) return 'invalid_target'
   return reason.startsWith('scope_') ? 'invalid_scope' : 'invalid_request'
 }
 

@@ -7,18 +7,19 @@ import type { Artifact, ArtifactStore } from '../storage/artifact-store.ts'
 import type { GrantStore } from '../storage/grant-store.ts'
 import type { Actor, Subject } from './exchange-decision.ts'
 import type { PresentedToken } from './exchange-request.ts'
+import {
+  actorOf,
+  authenticationOf,
+  bad,
+  fromClaims,
+  isRecord,
+  mayActOf,
+  type SubjectRead,
+  scopesOf,
+  textsOf,
+  transactionTokenType,
+} from './subject-claims.ts'
 import type { TrustedJwts } from './trusted-jwts.ts'
-
-export interface KnownSubject extends Subject {
-  /** The key whose holder alone may use it (RFC 9449). */
-  jkt: string | undefined
-  /** What it was issued under, as far as it was stored: what is got for it ends with that. */
-  grantId: string | undefined
-  /** How and when the person signed in. */
-  authentication: { auth_time?: number; acr?: string; amr?: string[] }
-}
-
-export type SubjectRead = { ok: true; subject: KnownSubject } | { ok: false; cause: string }
 
 export interface SubjectTokenParts {
   issuer: string
@@ -42,13 +43,12 @@ export function createSubjectTokens(parts: SubjectTokenParts) {
       const isJwt = token.split('.').length === 3
       if (kind === 'jwt') return foreign(await parts.trustedJwts.read(token))
       if (kind === 'id_token') return idToken(token, keys, parts)
+      if (kind === 'txn_token') return transactionToken(token, keys, parts)
       if (kind === 'access_token' && isJwt) return signed(token, parts)
       return stored(kind, token, parts)
     },
   }
 }
-
-const bad = (cause: string): SubjectRead => ({ ok: false, cause })
 
 async function signed(token: string, { liveClaims }: SubjectTokenParts): Promise<SubjectRead> {
   const claims = await liveClaims(token)
@@ -72,26 +72,33 @@ async function idToken(token: string, keys: ReturnType<typeof createLocalJWKSet>
   return dead ? bad(dead) : fromClaims('id_token', { ...verified.payload, scope: '', aud: [] }, clientId)
 }
 
-function fromClaims(kind: Subject['kind'], claims: JWTPayload, clientId: string): SubjectRead {
-  const cnf = confirmationOf(claims.cnf)
-  if (!cnf.ok) return bad('it is bound to something other than a DPoP key')
-  return {
-    ok: true,
-    subject: {
-      kind,
-      sub: String(claims.sub),
-      clientId,
-      audiences: textsOf(claims.aud),
-      issuer: undefined,
-      scopes: scopesOf(claims.scope),
-      expiresAt: claims.exp ?? 0,
-      act: actorOf(claims.act),
-      mayAct: mayActOf(claims.may_act),
-      jkt: cnf.jkt,
-      grantId: undefined,
-      authentication: authenticationOf(claims),
-    },
+async function transactionToken(token: string, keys: ReturnType<typeof createLocalJWKSet>, parts: SubjectTokenParts) {
+  const checks = {
+    issuer: parts.issuer,
+    typ: transactionTokenType,
+    requiredClaims: ['sub', 'aud', 'iat', 'exp', 'txn', 'req_wl'],
   }
+  const claims = await jwtVerify(token, keys, checks).then(
+    ({ payload }) => payload,
+    () => undefined,
+  )
+  if (!claims) return bad('it is no transaction token of this server that is still good')
+  const workloads = String(claims.req_wl).split(',')
+  const last = workloads.at(-1) ?? ''
+  const dead = await deathOf(String(claims.sub), last, parts)
+  const read = dead ? bad(dead) : fromClaims('txn_token', claims, last)
+  if (!read.ok) return read
+  const act = actorOf(claims.act)
+  const chain = workloads.reduce<Actor | undefined>((before, sub) => ({ sub, ...(before && { act: before }) }), act)
+  const { tctx, rctx } = claims
+  const transaction = {
+    txn: String(claims.txn),
+    workloads,
+    act,
+    tctx: isRecord(tctx) ? tctx : undefined,
+    rctx: isRecord(rctx) ? rctx : undefined,
+  }
+  return { ok: true as const, subject: { ...read.subject, act: chain, transaction } }
 }
 
 interface StoredToken {
@@ -139,6 +146,7 @@ async function stored(kind: Subject['kind'], token: string, parts: SubjectTokenP
       mayAct: mayActOf(extra.may_act),
       jkt,
       grantId,
+      transaction: undefined,
       authentication: authenticationOf(
         kind === 'refresh_token' ? { auth_time: payload.authTime, acr: payload.acr, amr: payload.amr } : extra,
       ),
@@ -187,41 +195,9 @@ function foreign(read: Awaited<ReturnType<TrustedJwts['read']>>): SubjectRead {
       mayAct: mayActOf(claims.may_act),
       jkt: undefined,
       grantId: undefined,
+      transaction: undefined,
       // Its levels are not ours.
       authentication: {},
     },
-  }
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
-const scopesOf = (scope: unknown): string[] => (typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
-const textsOf = (value: unknown): string[] => [value].flat().filter((text) => typeof text === 'string')
-
-const deepest = 32
-
-/** Deeper than any policy allows it is cut to what is refused anyway. */
-export function actorOf(act: unknown, depth = 0): Actor | undefined {
-  if (!isRecord(act) || typeof act.sub !== 'string' || depth > deepest) return undefined
-  const before = actorOf(act.act, depth + 1)
-  return { sub: act.sub, ...(before && { act: before }) }
-}
-
-/** Somebody must be named who can be compared; a `may_act` without a `sub` allows nobody. */
-const mayActOf = (mayAct: unknown): string | undefined => {
-  if (mayAct === undefined) return undefined
-  return isRecord(mayAct) && typeof mayAct.sub === 'string' ? mayAct.sub : ''
-}
-
-function confirmationOf(cnf: unknown): { ok: true; jkt: string | undefined } | { ok: false } {
-  if (cnf === undefined) return { ok: true, jkt: undefined }
-  const { jkt, ...others } = isRecord(cnf) ? cnf : {}
-  return typeof jkt === 'string' && Object.keys(others).length === 0 ? { ok: true, jkt } : { ok: false }
-}
-
-function authenticationOf({ auth_time: time, acr, amr }: Record<string, unknown>): KnownSubject['authentication'] {
-  return {
-    ...(typeof time === 'number' && { auth_time: time }),
-    ...(typeof acr === 'string' && { acr }),
-    ...(Array.isArray(amr) && { amr: textsOf(amr) }),
   }
 }

@@ -1,9 +1,11 @@
 // The grant of token exchange (RFC 8693): reads the request, weighs its tokens, asks the policies, issues the new token.
+import type { JSONWebKeySet } from 'jose'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import type { ApiCache } from '../../apis/api-cache.ts'
 import type { Api } from '../../apis/api-store.ts'
 import { exchangeGrantType } from '../../clients/exchange/exchange-grant.ts'
 import type { ExchangeRulesCache } from '../../clients/exchange/exchange-rules-cache.ts'
+import { signJwt } from '../../keys/sign-jwt.ts'
 import { resourceServer } from '../policy/resource-policy.ts'
 import { noteExchangeClaims } from './exchange-claims.ts'
 import { type AllowedExchange, exchangeDecision, type RefusedExchange } from './exchange-decision.ts'
@@ -12,15 +14,20 @@ import {
   type ExchangeRequest,
   exchangeParameters,
   readExchangeRequest,
+  type TransactionContext,
   tokenTypes,
 } from './exchange-request.ts'
 import { provedKey } from './proof-of-possession.ts'
-import type { KnownSubject, SubjectTokens } from './subject-tokens.ts'
+import { type KnownSubject, transactionTokenType } from './subject-claims.ts'
+import type { SubjectTokens } from './subject-tokens.ts'
+import { transactionClaims } from './transaction-claims.ts'
 
 export interface TokenExchangeParts {
   apis: Pick<ApiCache, 'find'>
   rules: Pick<ExchangeRulesCache, 'policiesOf'>
   subjectTokens: SubjectTokens
+  issuer: string
+  privateKeys: JSONWebKeySet
   demandKey(alg: Api['signingAlg']): Promise<void>
   now(): Date
 }
@@ -35,11 +42,12 @@ export function registerTokenExchange(provider: Provider, parts: TokenExchangePa
     const key = await provedKey(ctx)
     const subject = await knownSubject(read.request, key, parts)
     const actor = await actorOf(read.request, client.clientId, key, parts)
-    const { audience, scopes } = read.request
+    const { audience, tokenType, scopes, context } = read.request
     const api = await parts.apis.find(audience)
     const decision = exchangeDecision(await parts.rules.policiesOf(client.clientId), {
       clientId: client.clientId,
       audience,
+      tokenType,
       api: api && { scopes: api.scopes.map(({ scope }) => scope), tokenTtl: api.tokenTtl },
       scopes,
       subject,
@@ -48,7 +56,8 @@ export function registerTokenExchange(provider: Provider, parts: TokenExchangePa
     })
     if (!decision.ok) throw refusedBy(decision)
     if (!api) throw new TypeError('An exchange was allowed for an API that is not there.')
-    await issue(ctx, { api, decision, subject, key }, parts)
+    if (tokenType === 'txn_token') await issueTransaction(ctx, { api, decision, subject, key }, context, parts)
+    else await issue(ctx, { api, decision, subject, key }, parts)
   }
   // Several targets are told apart from none, so they may be given twice.
   registerGrant(provider, handle)
@@ -119,6 +128,36 @@ async function issue(ctx: KoaContextWithOIDC, { api, decision, subject, key }: I
     expires_in: decision.lifetime,
     ...(token.scope && { scope: token.scope }),
   }
+}
+
+/** The trust domain is an API whose tokens have a type of their own; they are short, and no bearer tokens for anything else. */
+async function issueTransaction(
+  ctx: KoaContextWithOIDC,
+  { api, decision, subject }: Issue,
+  context: TransactionContext,
+  { demandKey, privateKeys, issuer, now }: TokenExchangeParts,
+) {
+  const made = transactionClaims({ issuer, api, decision, subject, context, now: now(), by: clientIdOf(ctx) })
+  if (!made.ok) throw refusal('invalid_request', made.cause)
+  await demandKey(api.signingAlg)
+  const { lifetime, scopes } = decision
+  ctx.body = {
+    access_token: await signJwt(
+      { signing: privateKeys.keys },
+      api.signingAlg,
+      { typ: transactionTokenType },
+      made.claims,
+    ),
+    issued_token_type: tokenTypes.txn_token,
+    token_type: 'N_A',
+    expires_in: lifetime,
+    scope: scopes.join(' '),
+  }
+}
+
+const clientIdOf = ({ oidc }: KoaContextWithOIDC): string => {
+  if (!oidc.client) throw new TypeError('The engine has authenticated nobody.')
+  return oidc.client.clientId
 }
 
 const words = {
