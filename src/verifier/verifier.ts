@@ -1,33 +1,35 @@
 // Checks that a request carries an access token that this service may accept: the library published as gatehouse/verifier.
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
+import { type AccessDemand, accessRefusal } from './access-decision.ts'
 import {
   audienceOf,
   claimsProblem,
   type Expected,
   headerProblem,
+  rolesOf,
   scopesOf,
   shapeProblem,
-  shown,
 } from './access-token.ts'
 import { bearerToken } from './authorization-header.ts'
-import { createIssuerKeys } from './issuer-keys.ts'
-import { createJwksCache } from './jwks-cache.ts'
-import { authenticationProblem, bothDemands, type UserAuthentication } from './user-authentication.ts'
+import { createIssuerKeys } from './keys/issuer-keys.ts'
+import { createJwksCache } from './keys/jwks-cache.ts'
+import { bothDemands } from './user-authentication.ts'
 import { verificationFailure } from './verification-failure.ts'
 import { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 import {
   checkedOptions,
+  checkedRoles,
   checkedScopes,
   checkNames,
   type VerifierOptions,
   type VerifyOptions,
 } from './verifier-options.ts'
 
-export { expressAuth } from './express-auth.ts'
-export { fastifyAuth } from './fastify-auth.ts'
-export type { Fetch } from './fetch-json.ts'
-export { koaAuth } from './koa-auth.ts'
-export type { MiddlewareOptions } from './request-check.ts'
+export { expressAuth } from './frameworks/express-auth.ts'
+export { fastifyAuth } from './frameworks/fastify-auth.ts'
+export { koaAuth } from './frameworks/koa-auth.ts'
+export type { MiddlewareOptions } from './frameworks/request-check.ts'
+export type { Fetch } from './keys/fetch-json.ts'
 export { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 export type { VerifierOptions, VerifyOptions } from './verifier-options.ts'
 
@@ -39,6 +41,8 @@ export interface VerifiedToken {
   clientId: string
   /** `scope`, split; empty when the token has none. */
   scopes: string[]
+  /** `roles` (RFC 9068 section 2.2.3.1); empty when the token has none. */
+  roles: string[]
   /** `aud`, always as a list; this service's audience is in it. */
   audience: string[]
   /** `exp`: seconds since the epoch. */
@@ -66,12 +70,7 @@ export interface Verifier {
   authorize(authorization: string | readonly string[] | undefined, options?: VerifyOptions): Promise<VerifiedToken>
 }
 
-const VERIFY_OPTIONS = new Set(['requiredScopes', 'acrValues', 'maxAge'])
-
-/** All that one request needs. */
-interface Needs extends UserAuthentication {
-  scopes: string[]
-}
+const VERIFY_OPTIONS = new Set(['requiredScopes', 'roles', 'acrValues', 'maxAge'])
 
 /**
  * A verifier of JWT access tokens by RFC 9068 (`typ: at+jwt`). It finds the issuer's keys by discovery at the first token,
@@ -81,18 +80,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const { algorithms, audience, clockTolerance, issuer, now, ...rest } = checkedOptions(options)
   const cache = createJwksCache({ ...rest, now, load: createIssuerKeys({ issuer, ...rest }).load })
 
-  function needsOf(more: VerifyOptions = {}): Needs {
+  function needsOf(more: VerifyOptions = {}): AccessDemand {
     checkNames(more, VERIFY_OPTIONS, 'verify')
     const scopes = [...new Set([...rest.requiredScopes, ...checkedScopes('requiredScopes', more.requiredScopes)])]
-    return { scopes, ...bothDemands(rest, more) }
+    return { scopes, roles: checkedRoles(more.roles), ...bothDemands(rest, more) }
   }
 
-  function refuser(needs: Needs) {
+  function refuser(needs: AccessDemand) {
     return (code: VerifierErrorCode, message: string, more: { cause?: unknown; retryAfter?: number } = {}) =>
       new VerifierError(code, message, { realm: audience, ...needs, ...more })
   }
 
-  async function verify(token: string, needs: Needs): Promise<VerifiedToken> {
+  async function verify(token: string, needs: AccessDemand): Promise<VerifiedToken> {
     const refused = refuser(needs)
     const expected = { issuer, audience, clockTolerance, now: now() }
     // All that needs no key comes first: it names the cause, and a stranger's token makes nobody fetch keys.
@@ -102,13 +101,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const { payload } = await jwtVerify(token, cache.find, checks).catch((error: unknown) => {
       throw refused(...verificationFailure(error, token))
     })
-    const verified = verifiedToken(payload)
-    const weak = authenticationProblem(payload, needs, expected)
-    if (weak) throw refused('insufficient_user_authentication', weak)
-    const missing = needs.scopes.filter((scope) => !verified.scopes.includes(scope))
-    if (missing.length === 0) return verified
-    const has = verified.scopes.length > 0 ? `has ${shown(verified.scopes.join(' '))} only` : 'has no scope'
-    throw refused('insufficient_scope', `The request needs the scope ${shown(missing.join(' '))}, the token ${has}.`)
+    const refusal = accessRefusal(payload, needs, expected)
+    if (refusal) throw refused(refusal.code, refusal.message)
+    return verifiedToken(payload)
   }
 
   return {
@@ -145,6 +140,7 @@ function verifiedToken(claims: JWTPayload): VerifiedToken {
     subject: String(claims.sub),
     clientId: String(claims.client_id),
     scopes: scopesOf(claims),
+    roles: rolesOf(claims),
     audience: audienceOf(claims),
     expiresAt: Number(claims.exp),
     tokenId: String(claims.jti),

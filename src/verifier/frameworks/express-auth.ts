@@ -1,7 +1,7 @@
 // Guards Express routes: sets req.token, or answers the refusal.
-import type { IncomingRequest } from './authorization-header.ts'
+import type { IncomingRequest } from '../authorization-header.ts'
+import type { VerifiedToken, Verifier } from '../verifier.ts'
 import { createRequestCheck, type MiddlewareOptions } from './request-check.ts'
-import type { VerifiedToken, Verifier } from './verifier.ts'
 
 interface Request extends IncomingRequest {
   token?: VerifiedToken
