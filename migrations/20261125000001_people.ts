@@ -30,6 +30,10 @@ export async function up(knex: Knex): Promise<void> {
     CREATE TABLE email_changes (
       sub text PRIMARY KEY REFERENCES accounts ON DELETE CASCADE,
       new_email text NOT NULL,
+      -- The session that asked for it stays signed in.
+      session_uid text NOT NULL,
+      -- Of the account at that time: a change of credentials in between ends it.
+      security_version integer NOT NULL,
       old_confirmed_at timestamptz,
       new_confirmed_at timestamptz,
       expires_at timestamptz NOT NULL
@@ -52,6 +56,8 @@ export async function up(knex: Knex): Promise<void> {
       created_at timestamptz NOT NULL DEFAULT now(),
       last_seen_at timestamptz NOT NULL DEFAULT now(),
       remembered_until timestamptz,
+      -- When a second factor was last shown here: with the password alone nobody's browser is trusted with codes.
+      factor_shown_at timestamptz,
       PRIMARY KEY (key, sub)
     );
     CREATE INDEX ON devices (sub);

@@ -26,7 +26,7 @@ export function accountStates(database: Database) {
      */
     lockForSignIn: async (sub: string): Promise<number | undefined> => {
       const [row] = await database.query<{ security_version: number }>(
-        'SELECT security_version FROM accounts WHERE sub = $1 AND disabled_at IS NULL FOR SHARE',
+        'SELECT security_version FROM accounts WHERE sub = $1 AND disabled_at IS NULL FOR NO KEY UPDATE',
         [sub],
       )
       return row?.security_version
@@ -70,6 +70,14 @@ export function accountStates(database: Database) {
       return rows.map(({ sub }) => sub)
     },
 
+    /** True when its time has come and nobody has taken the request back; a sign-in that would do so waits until the transaction ends. */
+    lockIfDueForDeletion: async (sub: string): Promise<boolean> => {
+      const rows = await database.query('SELECT 1 FROM accounts WHERE sub = $1 AND delete_after < now() FOR UPDATE', [
+        sub,
+      ])
+      return rows.length > 0
+    },
+
     /** Its sessions, grants, tokens and consents go with it, and what was counted of its failed sign-ins. */
     remove: async (sub: string): Promise<boolean> => {
       const rows = await database.query('DELETE FROM accounts WHERE sub = $1 RETURNING sub', [sub])
@@ -82,7 +90,8 @@ export function accountStates(database: Database) {
     countOtherOwners: async (sub: string): Promise<number> => {
       await database.query("SELECT pg_advisory_xact_lock(hashtext('gatehouse owners'))")
       const [row] = await database.query<{ count: number }>(
-        `SELECT count(*)::int AS count FROM accounts WHERE 'owner' = ANY(roles) AND disabled_at IS NULL AND sub <> $1`,
+        `SELECT count(*)::int AS count FROM accounts WHERE 'owner' = ANY(roles) AND disabled_at IS NULL
+           AND delete_after IS NULL AND sub <> $1`,
         [sub],
       )
       return row?.count ?? 0

@@ -90,6 +90,14 @@ export function createActivityLog({ database }: { database: Database }) {
       await database.query(appendStatement, [sub, type, address, clipped, details])
     },
 
+    has: async (sub: string, type: ActivityType): Promise<boolean> => {
+      const rows = await database.query('SELECT 1 FROM account_activity WHERE sub = $1 AND type = $2 LIMIT 1', [
+        sub,
+        type,
+      ])
+      return rows.length > 0
+    },
+
     /** Newest first; `before` is the id of the last one that was seen. */
     list: async (sub: string, { before = newest, limit }: { before?: string; limit: number }): Promise<Activity[]> => {
       if (!/^\d{1,18}$/.test(before) && before !== newest) return []

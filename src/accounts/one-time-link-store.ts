@@ -26,6 +26,8 @@ export interface OneTimeLinkStore {
   /** Succeeds once, whoever else tries at the same moment. */
   redeem(purpose: string, token: string): Promise<OneTimeLink | undefined>
   removeAll(purpose: string): Promise<void>
+  /** Those of one account. */
+  removeOf(purpose: string, sub: string): Promise<void>
 }
 
 interface Parts {
@@ -67,6 +69,9 @@ export function createOneTimeLinkStore({ database, sealing }: Parts): OneTimeLin
     },
     find: (purpose, token) => ask(findText, purpose, token),
     redeem: (purpose, token) => ask(redeemText, purpose, token),
+    removeOf: async (purpose, sub) => {
+      await database.query('DELETE FROM one_time_links WHERE purpose = $1 AND sub = $2', [purpose, sub])
+    },
     removeAll: async (purpose) => {
       await database.query('DELETE FROM one_time_links WHERE purpose = $1', [purpose])
     },

@@ -34,9 +34,14 @@ export interface FactorChange extends Occasion {
 }
 
 export function createSecurityNotices({ send, issuer, links }: Parts) {
-  const notify = async (account: Addressee, occasion: Occasion, letter: Letter): Promise<void> => {
+  const notify = async (
+    account: Addressee,
+    occasion: Occasion,
+    letter: Letter,
+    details: Record<string, unknown> = {},
+  ): Promise<void> => {
     // Without the account's security version: it must outlive whatever a thief changes next.
-    const token = await links.create('not-me', { sub: account.sub, seconds: notMeHours * 3600 })
+    const token = await links.create('not-me', { sub: account.sub, seconds: notMeHours * 3600, details })
     await send(account, occasion, {
       ...letter,
       facts: [...(letter.facts ?? []), ...occasionFacts(occasion)],
@@ -66,11 +71,13 @@ export function createSecurityNotices({ send, issuer, links }: Parts) {
       }),
     /** `account` as it was before: the former address hears of it. */
     emailChanged: (account: Addressee, { newEmail, ...occasion }: Occasion & { newEmail: string }) =>
-      notify(account, occasion, {
-        title: 'mail.email-changed',
-        text: 'mail.email-changed-text',
-        values: { newEmail },
-      }),
+      notify(
+        account,
+        occasion,
+        { title: 'mail.email-changed', text: 'mail.email-changed-text', values: { newEmail } },
+        // What the link brings back.
+        { email: account.email },
+      ),
   }
 }
 

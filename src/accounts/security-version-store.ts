@@ -15,6 +15,15 @@ export function createSecurityVersionStore({ database }: { database: Database })
     isCurrent: async (sub: string, version: number): Promise<boolean> =>
       (await database.query(isCurrent, [sub, version])).length > 0,
 
+    /** The version, and nobody changes a credential until the transaction ends. Undefined for no account and a disabled one. */
+    lock: async (sub: string): Promise<number | undefined> => {
+      const [row] = await database.query<{ security_version: number }>(
+        'SELECT security_version FROM accounts WHERE sub = $1 AND disabled_at IS NULL FOR NO KEY UPDATE',
+        [sub],
+      )
+      return row?.security_version
+    },
+
     /** Waits for every sign-in under way, so that what follows sees its session. False when there is no such account. */
     raise: async (sub: string): Promise<boolean> => {
       await database.query('SELECT 1 FROM accounts WHERE sub = $1 FOR UPDATE', [sub])

@@ -39,6 +39,7 @@ export async function prepareFirstStart({ config, server, write }: FirstStartPar
 function words({ issuer, mail }: Config, link: string | undefined, client: DevelopmentClient | undefined): string {
   const rows: [string, string | undefined][] = [
     ['Issuer', issuer],
+    ['Your account', `${issuer}/account`],
     ['Discovery', `${issuer}/.well-known/openid-configuration`],
     ['JWKS', `${issuer}/jwks`],
     ['Admin API', `${issuer}/admin/api/openapi.json`],

@@ -41,8 +41,8 @@ export function parseSmtpUrl(text: string): SmtpServer | undefined {
     host,
     port: Number(url.port) || (isSecure ? 465 : user ? 587 : 25),
     isSecure,
-    // A password is not sent in the clear because somebody on the way has cut the offer out.
-    startTls: startTls ?? (user && !isLocal ? 'required' : 'optional'),
+    // Neither a password nor a link is sent in the clear because somebody on the way has cut the offer out.
+    startTls: startTls ?? (isLocal ? 'optional' : 'required'),
     isLocal,
     user: user || undefined,
     password: password || undefined,

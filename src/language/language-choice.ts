@@ -3,6 +3,7 @@ import type { Context, Middleware } from 'koa'
 import type { Translations, Translator } from './translations.ts'
 
 export const languageCookie = 'gatehouse-language'
+const oneYear = 365 * 24 * 60 * 60 * 1000
 
 /** Sets `ctx.state.language`; whoever knows better, such as an interaction with stored parameters, chooses again. */
 export function createLanguageChoice({ translations }: { translations: Translations }): Middleware {
@@ -25,6 +26,12 @@ export function chooseLanguage(ctx: Context, translations: Translations, uiLocal
     : (asked ?? chosen ?? translations.choose(ctx.acceptsLanguages().filter((tag) => tag !== '*')))
 }
 
+/** What an account has chosen: it counts before the browser's own wishes, and after whatever was chosen in this browser. */
+export function preferLanguage(ctx: Context, translations: Translations, locale: string | undefined): void {
+  if (!locale || ctx.state.askedLanguage || ownChoice(ctx).language) return
+  ctx.state.language = translations.find([locale]) ?? ctx.state.language
+}
+
 /** Of the request under way. */
 export function languageOf(ctx: Context): Translator {
   const language = ctx.state.language as Translator | undefined
@@ -32,9 +39,16 @@ export function languageOf(ctx: Context): Translator {
   return language
 }
 
-/** What the cookie says after somebody chose: the language, and the one of `ui_locales` that it was chosen instead of. */
-export const rememberedChoice = (language: string, insteadOf: string | undefined): string =>
-  insteadOf ? `${language}.${insteadOf}` : language
+/** In this browser, for a year: the language, and the one of `ui_locales` that it was chosen instead of. */
+export function rememberLanguage(ctx: Context, language: string, insteadOf?: string): void {
+  ctx.cookies.set(languageCookie, insteadOf ? `${language}.${insteadOf}` : language, {
+    signed: false,
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: ctx.secure,
+    maxAge: oneYear,
+  })
+}
 
 // Not by `ctx.cookies`: that decides at its first use whether the connection is secure, and the scheme is not known yet.
 function ownChoice(ctx: Context): { language?: string | undefined; insteadOf?: string | undefined } {

@@ -4,19 +4,20 @@ import type { InteractionResults } from 'oidc-provider'
 import type { AccountMail } from '../accounts/account-mail.ts'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
 import type { ActivityLog } from '../accounts/activity-log.ts'
+import type { Device } from '../accounts/devices/device-store.ts'
 import type { Devices } from '../accounts/devices/devices.ts'
 import { giveDeviceToken, readDeviceToken } from '../http/cookies/device-cookie.ts'
 import { badRequest } from '../http/errors.ts'
-import { acrOf, amrOf } from '../oidc/policy/acr.ts'
+import { acrOf, amrOf, levelOf } from '../oidc/policy/acr.ts'
 import type { Interaction, Interactions } from './interaction.ts'
 import { occasionOf, visitOf } from './occasion.ts'
-import type { Progress } from './sign-in-state.ts'
+import { isFromSession, type Progress } from './sign-in-state.ts'
 
 export interface CompletionParts {
   interactions: Interactions
   accounts: Pick<AccountStore, 'lockForSignIn' | 'setDeleteAfter'>
-  devices: Pick<Devices, 'newToken' | 'noteSignIn' | 'list'>
-  activity: Pick<ActivityLog, 'append'>
+  devices: Pick<Devices, 'noteSignIn' | 'list'>
+  activity: Pick<ActivityLog, 'append' | 'has'>
   accountMail: Pick<AccountMail, 'newDevice'>
 }
 
@@ -25,21 +26,37 @@ export type Completion = ReturnType<typeof createCompletion>
 export function createCompletion(parts: CompletionParts) {
   const { interactions, accounts, devices } = parts
 
-  const complete = async (ctx: Context, account: Account, progress: Progress, remembered: boolean) => {
+  /** The browser becomes known, and its owner hears of one that is new. */
+  const recognise = async (ctx: Context, account: Account, { methods, remember = false }: Progress) => {
+    const known = await devices.list(account.sub)
+    const isFirst = isYoung(account) && !(await parts.activity.has(account.sub, 'signed_in'))
+    const hasShownFactor = levelOf(acrOf(methods)) > 1
+    const visit = visitOf(ctx)
+    const { isNew, token } = await devices.noteSignIn(readDeviceToken(ctx), account.sub, {
+      ...visit,
+      remember,
+      hasShownFactor,
+    })
+    giveDeviceToken(ctx, token)
+    await parts.activity.append(account.sub, {
+      type: 'signed_in',
+      ...visit,
+      details: { amr: amrOf(methods).join(' ') },
+    })
+    if (isNew && !isFirst && !isFlood(known)) await parts.accountMail.newDevice(account, occasionOf(ctx))
+  }
+
+  const complete = async (ctx: Context, account: Account, progress: Progress, isSpared: boolean) => {
     // Whoever changes a credential at this moment either waits for this, or has ended it.
     if ((await accounts.lockForSignIn(account.sub)) !== progress.securityVersion)
       throw badRequest('sign_in_expired', 'This sign-in is over. Go back to the application and try again.')
-    const token = readDeviceToken(ctx) ?? devices.newToken()
-    const visit = visitOf(ctx)
-    const isFirst = (await devices.list(account.sub)).length === 0
-    const { isNew } = await devices.noteSignIn(token, account.sub, { ...visit, remember: progress.remember ?? false })
-    giveDeviceToken(ctx, token)
-    if (account.deleteAfter) await accounts.setDeleteAfter(account.sub, null)
-    const amr = amrOf(progress.methods).join(' ')
-    await parts.activity.append(account.sub, { type: 'signed_in', ...visit, details: { amr } })
-    // Nobody needs to hear of the first one.
-    if (isNew && !isFirst) await parts.accountMail.newDevice(account, occasionOf(ctx))
-    return { login: { ...authentication(progress, remembered), accountId: account.sub } } as InteractionResults
+    if (account.deleteAfter) {
+      await accounts.setDeleteAfter(account.sub, null)
+      await parts.activity.append(account.sub, { type: 'deletion_cancelled', ...visitOf(ctx) })
+    }
+    // A stronger sign-in was asked for that this account cannot give: nothing was shown, so nothing has happened.
+    if (!isFromSession(progress)) await recognise(ctx, account, progress)
+    return { login: { ...authentication(progress, isSpared), accountId: account.sub } } as InteractionResults
   }
 
   return async (ctx: Context, { state, account, situation }: Interaction): Promise<void> => {
@@ -49,6 +66,15 @@ export function createCompletion(parts: CompletionParts) {
     await interactions.finish(ctx, () => complete(ctx, account, progress, remembered))
   }
 }
+
+const hour = 3_600_000
+
+/** Nobody needs to hear of the browser in which the account was made. */
+const isYoung = ({ createdAt }: Account) => Date.now() - createdAt.getTime() < 24 * hour
+
+/** A thief must not be able to bury one notice under many. */
+const isFlood = (known: readonly Device[]) =>
+  known.filter(({ createdAt }) => Date.now() - createdAt.getTime() < hour).length >= 5
 
 function authentication({ methods, authenticatedAt, securityVersion }: Progress, isRemembered: boolean) {
   return {

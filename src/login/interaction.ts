@@ -13,7 +13,7 @@ import type { Translations } from '../language/translations.ts'
 import type { Engine } from '../oidc/engine.ts'
 import { demandedAcr } from '../oidc/policy/acr.ts'
 import { nextStep, type Situation, type Step } from './next-step.ts'
-import { methodsOfSession, type Progress, type SignInState, stateIn, stateKey } from './sign-in-state.ts'
+import { isFromSession, methodsOfSession, type Progress, type SignInState, stateIn, stateKey } from './sign-in-state.ts'
 
 type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 
@@ -120,6 +120,7 @@ async function describe(ctx: Context, found: EngineInteraction, parts: Interacti
     progress: account && {
       methods: known.methods,
       account: { factors, isPasswordExpired: parts.isPasswordExpired(account) },
+      isFromSession: isFromSession(known),
     },
     demand: combinedDemand(parts.secondFactorRule, client.secondFactor, account?.roles ?? []),
     // What no sign-in could reach is for the engine to refuse.

@@ -23,7 +23,14 @@ export interface Situation {
   /** Somebody is signed in already. */
   hasSession: boolean
   /** What has been shown in this sign-in, and whose it is. */
-  progress: { methods: readonly PassedMethod[]; account: Person } | undefined
+  progress:
+    | {
+        methods: readonly PassedMethod[]
+        account: Person
+        /** Nothing was shown yet: a session, however old, stands for what was shown then. */
+        isFromSession: boolean
+      }
+    | undefined
   demand: SecondFactorDemand
   /** The level of authentication that the application asks for (`acr_values`, essential `acr`); 0 when it does not. */
   demandedLevel: number
@@ -48,7 +55,7 @@ export function nextStep(situation: Situation): Step {
 
 type Progress = NonNullable<Situation['progress']>
 
-function factorStep(situation: Situation, { methods, account }: Progress): Step | undefined {
+function factorStep(situation: Situation, { methods, account, isFromSession }: Progress): Step | undefined {
   const level = levelOf(acrOf(methods))
   const within = levelWithin(methods, account.factors)
   const obliged = obligation(situation, account, within)
@@ -56,7 +63,9 @@ function factorStep(situation: Situation, { methods, account }: Progress): Step 
   if (level >= wanted) return undefined
   if (within > level && within >= Math.min(wanted, 2)) return 'second-factor'
   const mustEnrol = level < obliged || situation.isLevelEssential
-  return mustEnrol && situation.demand !== 'off' ? 'enrolment' : undefined
+  if (!mustEnrol || situation.demand === 'off') return undefined
+  // Whoever finds a browser signed in must not put a factor of their own on the account.
+  return isFromSession ? 'sign-in' : 'enrolment'
 }
 
 /** The level that the operator's rule asks for. */

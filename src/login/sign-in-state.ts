@@ -19,6 +19,10 @@ export interface SignInState {
   signUp?: PendingSignUp
 }
 
+/** Only the session speaks: nothing was shown in this sign-in. */
+export const isFromSession = ({ authenticatedAt, methods }: Progress): boolean =>
+  authenticatedAt !== undefined && methods.length === 1
+
 /** An account that is made when its address is confirmed, and not before: nobody can prepare one for somebody else's address. */
 export interface PendingSignUp {
   email: string
@@ -26,8 +30,8 @@ export interface PendingSignUp {
   username?: string
   passwordHash: string
   isPasswordShort: boolean
-  /** What the mail says; none when the address has an account already, which only its owner is told. */
-  code?: string
+  /** Seconds since the epoch. */
+  until: number
 }
 
 /** A key of its own in the engine's result: without `login` beside it, the engine goes on asking. */

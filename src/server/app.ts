@@ -20,13 +20,16 @@ import { mailboxRoutes } from '../mail/mailbox-routes.ts'
 import { cookieNames } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
-import { hostedSignIn } from './hosted-sign-in.ts'
+import { accountFormPaths } from '../self-service/account-routes.ts'
 import type { Node } from './node.ts'
+import { hostedSignIn } from './pages/hosted-sign-in.ts'
+import { selfService } from './pages/self-service.ts'
 import { createSecretGuessingLimit } from './secret-guessing.ts'
 import type { ServerParts } from './server.ts'
 import type { Stores } from './stores.ts'
 
-const formPaths = ['/interaction/', '/setup/', '/language', '/reset-password/', '/invitation/', '/not-me/']
+const signInPaths = ['/interaction/', '/setup/', '/language', '/reset-password/', '/invitation/', '/not-me/']
+const formPaths = [...signInPaths, ...accountFormPaths]
 const clientAuthenticated = new Set(['/token', '/introspect', '/revoke', '/par', '/device_authorization'])
 /** Answered under any host: probes and proxies call by address. */
 const isExempt = (path: string) => path === '/healthz' || path === '/readyz' || path.startsWith('/gateway/')
@@ -55,6 +58,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(languageRoutes({ issuer: config.issuer, translations: node.translations }).routes())
   app.use(homeRoutes({ issuer: config.issuer, views: node.views, isDevelopment }).routes())
   for (const flow of hostedSignIn(parts, stores, node)) app.use(flow.routes())
+  app.use(selfService(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
   if (!config.mail.server) app.use(mailbox(stores, node).routes())
   app.use(admin(parts, stores, node))

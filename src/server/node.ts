@@ -17,8 +17,10 @@ import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
 import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
+import { createBackground } from './background.ts'
 import { createMissingKeys } from './missing-keys.ts'
-import { packagedAssets } from './packaged-assets.ts'
+import { packagedAssets } from './pages/packaged-assets.ts'
+import { isDeviceRemembered } from './pages/remembered-device.ts'
 import { createPeople } from './people.ts'
 import { createReadiness, NotReady, type Step } from './readiness.ts'
 import type { ServerParts } from './server.ts'
@@ -57,6 +59,7 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
       rule: config.login.secondFactor,
       accounts: stores.accounts,
       factors: people.factors.store,
+      isDeviceRemembered: isDeviceRemembered(stores),
     }),
     locales: translations.locales,
     pages: createEnginePages({
@@ -80,6 +83,7 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
     views,
     translations,
     ...people,
+    background: createBackground({ log }),
     refusals,
     engine,
     personSession: createPersonSession({ engine, sessions: stores.sessions, config }),

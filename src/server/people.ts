@@ -51,9 +51,9 @@ export function createPeople({ config, stores, views, translations, productName 
   }
 }
 
-function createFactors({ issuer }: Config, { database, sealing }: Stores, productName: string) {
+function createFactors({ issuer, login }: Config, { database, sealing }: Stores, productName: string) {
   return {
-    store: createFactorStore({ database }),
+    store: createFactorStore({ database, canUseEmailCodes: login.canUseEmailCodes }),
     totp: createTotp({ database, sealing, issuerName: productName, now: Date.now }),
     recoveryCodes: createRecoveryCodes({ database, sealing }),
     passkeys: createPasskeys({ database, issuer, productName }),

@@ -4,10 +4,11 @@ import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { createSweeper } from '../oidc/sweeper.ts'
 import { createApp } from './app.ts'
-import { createDeploymentBranding } from './deployment-branding.ts'
 import { closeGently } from './graceful-close.ts'
 import { createSending } from './mail-sending.ts'
 import { createNode } from './node.ts'
+import { createDeploymentBranding } from './pages/deployment-branding.ts'
+import { accountDeletion } from './pages/self-service.ts'
 import { createStores } from './stores.ts'
 
 export interface ServerParts {
@@ -30,12 +31,15 @@ export function createServer(parts: ServerParts) {
   const stores = createStores(parts)
   const node = createNode(parts, stores, branding)
   const http = createHttpServer(limits, createApp(parts, stores, node).callback())
+  const deletion = accountDeletion(parts, stores, node)
+  const sweep = async () => {
+    await stores.expiry.removeExpired()
+    await node.keyRing.removeRetired()
+    await deletion.deleteDue()
+    await node.factors.resealing.run()
+  }
   const sweeper = createSweeper({
-    sweep: async () => {
-      await stores.expiry.removeExpired()
-      await node.keyRing.removeRetired()
-      await node.factors.resealing.run()
-    },
+    sweep,
     logError: (error) => log.warn({ err: error }, 'clean-up failed; it will be tried again'),
   })
 
@@ -45,6 +49,8 @@ export function createServer(parts: ServerParts) {
     http,
     node,
     stores,
+    /** One round of clean-up, as it is done every few seconds. */
+    sweep,
     /** Resolves when this node is ready, however long the database takes. */
     start: async (): Promise<void> => {
       await node.readiness.start()
@@ -56,6 +62,7 @@ export function createServer(parts: ServerParts) {
     stop: async (): Promise<void> => {
       node.readiness.drain()
       await closeGently(http)
+      await node.background.drain()
       await node.keyWatcher.stop()
       await sweeper.stop()
       await mailSender?.stop()

@@ -129,18 +129,23 @@ describe('a letter', () => {
 })
 
 describe('a notice', () => {
-  it.each(notices)('%s says when and from where, and carries a way to say that it was not them', async (_, write) => {
-    await write({})
-    const { facts, action, closing } = only()
-    expect(facts?.slice(-3)).toEqual([
-      { label: 'When', value: 'November 25, 2026 at 9:30 AM UTC' },
-      { label: 'Internet address', value: '203.0.113.5' },
-      { label: 'Browser', value: 'Firefox on Linux' },
-    ])
-    expect(closing).toContain('72 hours')
-    const [, token = ''] = /^https:\/\/login\.example\.com\/not-me\/([\w-]{43})$/.exec(action?.url ?? '') ?? []
-    expect(await links.redeem('not-me', token)).toEqual({ sub: 'mara', details: {} })
-  })
+  it.each(notices)(
+    '%s says when and from where, and carries a way to say that it was not them',
+    async (name, write) => {
+      await write({})
+      const { facts, action, closing } = only()
+      expect(facts?.slice(-3)).toEqual([
+        { label: 'When', value: 'November 25, 2026 at 9:30 AM UTC' },
+        { label: 'Internet address', value: '203.0.113.5' },
+        { label: 'Browser', value: 'Firefox on Linux' },
+      ])
+      expect(closing).toContain('72 hours')
+      const [, token = ''] = /^https:\/\/login\.example\.com\/not-me\/([\w-]{43})$/.exec(action?.url ?? '') ?? []
+      // An address that was changed can come back.
+      const details = name === 'emailChanged' ? { email: 'mara@example.com' } : {}
+      expect(await links.redeem('not-me', token)).toEqual({ sub: 'mara', details })
+    },
+  )
 
   it('outlives what happens to the account next, for three days', async () => {
     await mail.passwordChanged(mara, occasion)

@@ -107,12 +107,14 @@ describe('importing accounts', () => {
     })
     const eve = await store().findByEmail('eve@example.com')
     expect(eve).toMatchObject({ name: undefined, passwordChangedAt: undefined })
-    const [totp] = await gatehouse.fresh.database.query<{ sealed_secret: string; last_step: string }>(
-      'SELECT sealed_secret, last_step FROM totp_authenticators WHERE sub = $1',
-      [eve?.sub],
-    )
+    const [totp] = await gatehouse.fresh.database.query<{
+      sealed_secret: string
+      sealing_key: string
+      last_step: string
+    }>('SELECT sealed_secret, sealing_key, last_step FROM totp_authenticators WHERE sub = $1', [eve?.sub])
     expect(totp?.last_step).toBe('0')
-    expect(gatehouse.sealing.open(totp?.sealed_secret ?? '', 'totp')).toBe(totpSecret)
+    expect(totp?.sealing_key).toBe(gatehouse.sealing.fingerprints[0])
+    expect(gatehouse.sealing.open(totp?.sealed_secret ?? '', `totp ${eve?.sub}`)).toBe(totpSecret)
   })
 
   it('writes nothing where any line is wrong, and says of each what', async () => {

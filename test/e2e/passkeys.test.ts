@@ -10,7 +10,7 @@ import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createPasskeys, type Passkeys } from '../../src/accounts/factors/passkeys.ts'
 import { createAssets } from '../../src/http/assets.ts'
 import { createPageHeaders } from '../../src/http/page-headers.ts'
-import { packagedAssets } from '../../src/server/packaged-assets.ts'
+import { packagedAssets } from '../../src/server/pages/packaged-assets.ts'
 import { launchBrowser } from '../support/chromium.ts'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
 

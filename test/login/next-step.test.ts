@@ -18,11 +18,15 @@ const mail = { ...noFactors, hasEmailCode: true }
 const situation = (
   methods: PassedMethod[] | undefined,
   factors = noFactors,
-  more: Partial<Situation> & { isPasswordExpired?: boolean } = {},
+  more: Partial<Situation> & { isPasswordExpired?: boolean; isFromSession?: boolean } = {},
 ): Situation => ({
   prompt: 'login',
   hasSession: false,
-  progress: methods && { methods, account: { factors, isPasswordExpired: more.isPasswordExpired ?? false } },
+  progress: methods && {
+    methods,
+    account: { factors, isPasswordExpired: more.isPasswordExpired ?? false },
+    isFromSession: more.isFromSession ?? false,
+  },
   demand: 'optional',
   demandedLevel: 0,
   isLevelEssential: false,
@@ -90,6 +94,21 @@ describe('the next step', () => {
       'enrolment',
     ],
     ['phr asked for, and a passkey', situation(password, passkey, { demandedLevel: 3 }), 'second-factor'],
+    [
+      'two asked for, essentially, none, and only a session',
+      situation(password, noFactors, { demandedLevel: 2, isLevelEssential: true, isFromSession: true }),
+      'sign-in',
+    ],
+    [
+      'required, none, and only a session',
+      situation(password, noFactors, { demand: 'required', isFromSession: true }),
+      'sign-in',
+    ],
+    [
+      'two asked for, an app, and only a session',
+      situation(password, totp, { demandedLevel: 2, isFromSession: true }),
+      'second-factor',
+    ],
     ['an expired password', situation(password, noFactors, { isPasswordExpired: true }), 'expired-password'],
     ['an expired password, and an app', situation(password, totp, { isPasswordExpired: true }), 'second-factor'],
     [

@@ -176,7 +176,7 @@ describe('an invitation', () => {
 })
 
 describe('“this wasn’t me”', () => {
-  it('changes nothing when it is opened, then signs everything out and lets a new password be set', async () => {
+  it('changes nothing when it is opened, then signs everything out and sends a link to set a new password', async () => {
     const person = await gatehouse.makeAccount()
     const { code, verifier } = await obtainCode(gatehouse, app, person)
     const tokens = await redeem(gatehouse.issuer, app, { code, verifier })
@@ -186,10 +186,21 @@ describe('“this wasn’t me”', () => {
     const page = await agent.visit(link)
     const still = await refresh(gatehouse.issuer, app, tokens.refresh_token ?? '')
     expect(still.status).toBe(200)
-    const form = await agent.submit(page, new URL(link).pathname)
-    expect(form.url.pathname).toContain('/reset-password/')
+    const done = await agent.submit(page, new URL(link).pathname)
+    expect(done.status).toBe(200)
+    expect(done.text).not.toContain('/reset-password/')
     expect((await refresh(gatehouse.issuer, app, still.refresh_token ?? '')).status).toBe(400)
-    expect((await agent.submit(form, form.url.pathname, { password: newPassword })).status).toBe(200)
     expect((await agent.visit(link)).status).toBe(410)
+    expect((await reset(await resetLink(person.email))).status).toBe(200)
+  })
+
+  it('is over once any of them was used, or the password was reset', async () => {
+    const person = await gatehouse.makeAccount()
+    for (let round = 0; round < 3; round += 1) await obtainCode(gatehouse, app, person)
+    const links = (await mailsTo(gatehouse, person.email)).map((mail) => linkIn(mail, '/not-me/'))
+    expect(links).toHaveLength(2)
+    await askForReset(person.email)
+    await reset(await resetLink(person.email))
+    for (const link of links) expect((await createUserAgent().visit(link)).status).toBe(410)
   })
 })

@@ -1,14 +1,11 @@
 // What a message looks like, as text and as HTML, whatever its words hold.
-import { join } from 'node:path'
 import { createViews } from '../../src/http/views.ts'
 import type { StoredMessage } from '../../src/mail/mail-queue-store.ts'
 import { createMailer, type MailMessage } from '../../src/mail/mailer.ts'
+import { common, translations, viewsDirectory } from '../support/spoken.ts'
 
-const directory = join(import.meta.dirname, '../../views')
-const views = createViews({ directory, common: { productName: 'Gatehouse', assetUrl: (name: string) => name } })
-
-const english = { locale: 'en', direction: 'ltr' } as const
-const arabic = { locale: 'ar', direction: 'rtl' } as const
+const views = createViews({ directory: viewsDirectory, common })
+const [english, arabic] = [translations.choose(['en']), translations.choose(['ar'])]
 const whole: MailMessage = {
   to: 'mara@example.com',
   language: english,

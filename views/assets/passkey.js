@@ -3,6 +3,7 @@
 // <form method="post" data-passkey="authenticate" data-options="{…}" hidden>   or data-passkey="register"
 //   <input type="hidden" name="response" autocomplete="off">
 //   <button type="submit">…</button>
+//   <p data-passkey-missing>…</p>                                             for those without scripts or passkeys
 //   <p role="alert" data-passkey-error hidden>…</p>                            for every error
 //   <p role="alert" data-passkey-error="InvalidStateError" hidden>…</p>        for one of them
 // </form>
@@ -71,6 +72,7 @@
     })
 
     form.hidden = false
+    for (const note of form.querySelectorAll('[data-passkey-missing]')) note.hidden = true
     for (const button of buttons) button.hidden = false
     if ('conditional' in form.dataset) offer()
   }

@@ -16,6 +16,14 @@ export interface DeviceVisit {
   userAgent: string
   /** Days for which the second factor is spared from now on; 0 leaves things as they are. */
   rememberDays: number
+  /** Whether more than one factor was shown. */
+  hasShownFactor: boolean
+}
+
+export interface KnownDevice {
+  id: string
+  isRemembered: boolean
+  hasShownFactor: boolean
 }
 
 export type DeviceStore = ReturnType<typeof createDeviceStore>
@@ -40,7 +48,7 @@ const toDevice = (row: Row): Device => ({
 
 const findStatement = {
   name: 'device-find',
-  text: `SELECT id, coalesce(remembered_until > clock_timestamp(), false) AS is_remembered
+  text: `SELECT id, coalesce(remembered_until > clock_timestamp(), false) AS "isRemembered", factor_shown_at IS NOT NULL AS "hasShownFactor"
     FROM devices WHERE key = ANY($1) AND sub = $2`,
 }
 
@@ -48,10 +56,10 @@ const findStatement = {
 const remembered = `CASE WHEN $5 > 0 AND coalesce(devices.remembered_until <= clock_timestamp(), true)
   THEN clock_timestamp() + make_interval(days => $5) ELSE devices.remembered_until END`
 
-// Found under an older sealing key, it moves to the newest.
+// Under the key of the cookie from now on: a renewed one, or the same under the newest sealing key.
 const updateStatement = {
   name: 'device-update',
-  text: `UPDATE devices SET key = ($1::bytea[])[1], address = $3, user_agent = $4, last_seen_at = clock_timestamp(),
+  text: `UPDATE devices SET key = $6, factor_shown_at = CASE WHEN $7 THEN clock_timestamp() ELSE factor_shown_at END, address = $3, user_agent = $4, last_seen_at = clock_timestamp(),
       remembered_until = ${remembered}
     WHERE key = ANY($1) AND sub = $2 RETURNING id`,
 }
@@ -59,8 +67,9 @@ const updateStatement = {
 // Of two tabs that arrive at once, one makes the row.
 const insertStatement = {
   name: 'device-insert',
-  text: `INSERT INTO devices (key, sub, address, user_agent, remembered_until)
-    VALUES (($1::bytea[])[1], $2, $3, $4, CASE WHEN $5 > 0 THEN clock_timestamp() + make_interval(days => $5) END)
+  text: `INSERT INTO devices (key, sub, address, user_agent, remembered_until, factor_shown_at)
+    VALUES ($1, $2, $3, $4, CASE WHEN $5 > 0 THEN clock_timestamp() + make_interval(days => $5) END,
+      CASE WHEN $6 THEN clock_timestamp() END)
     ON CONFLICT (key, sub) DO UPDATE SET last_seen_at = clock_timestamp(), remembered_until = ${remembered}
     RETURNING (xmax = 0) AS is_new`,
 }
@@ -73,18 +82,32 @@ const cutStatement = {
 
 export function createDeviceStore({ database }: { database: Database }) {
   return {
-    find: async (keys: readonly Buffer[], sub: string): Promise<{ id: string; isRemembered: boolean } | undefined> => {
-      const [row] = await database.query<{ id: string; is_remembered: boolean }>(findStatement, [keys, sub])
-      return row && { id: row.id, isRemembered: row.is_remembered }
+    find: async (keys: readonly Buffer[], sub: string): Promise<KnownDevice | undefined> => {
+      const [row] = await database.query<KnownDevice>(findStatement, [keys, sub])
+      return row
     },
 
-    /** Whether the account had never been here before. */
-    note: async (keys: readonly Buffer[], sub: string, visit: DeviceVisit): Promise<boolean> => {
-      const values = [keys, sub, visit.address, visit.userAgent, visit.rememberDays]
-      const known = await database.query(updateStatement, values)
+    /** Whether the account had never been here before. `keys` are those of the cookie so far, `key` that of the next one. */
+    note: async (keys: readonly Buffer[], key: Buffer, sub: string, visit: DeviceVisit): Promise<boolean> => {
+      const { address, userAgent, rememberDays, hasShownFactor } = visit
+      const known = await database.query(updateStatement, [
+        keys,
+        sub,
+        address,
+        userAgent,
+        rememberDays,
+        key,
+        hasShownFactor,
+      ])
       if (known.length > 0) return false
+      const values = [key, sub, address, userAgent, rememberDays, hasShownFactor]
       const [row] = await database.query<{ is_new: boolean }>(insertStatement, values)
       return row?.is_new ?? false
+    },
+
+    /** The same browser, for the other accounts that have been here. */
+    rekey: async (keys: readonly Buffer[], key: Buffer): Promise<void> => {
+      await database.query('UPDATE devices SET key = $2 WHERE key = ANY($1)', [keys, key])
     },
 
     /** The oldest go. */

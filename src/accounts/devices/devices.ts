@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Database } from '../../database/database.ts'
 import type { Sealing } from '../../sealing.ts'
-import { createDeviceStore, type Device } from './device-store.ts'
+import { createDeviceStore, type Device, type KnownDevice } from './device-store.ts'
 import { clippedUserAgent } from './user-agent.ts'
 
 export interface SignInOnDevice {
@@ -10,6 +10,8 @@ export interface SignInOnDevice {
   userAgent: string
   /** The person wants to be spared the second factor here; only to be said when it was just passed. */
   remember: boolean
+  /** More than one factor was shown: only then do codes count for this browser apart from the account's. */
+  hasShownFactor: boolean
 }
 
 export type Devices = ReturnType<typeof createDevices>
@@ -24,27 +26,40 @@ const mostDevices = 50
 const tokenShape = /^[A-Za-z0-9_-]{43}$/
 const idShape = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
+/** It says nothing about anybody until somebody has signed in with it. */
+const newToken = (): string => randomBytes(32).toString('base64url')
+
 export function createDevices({ database, sealing }: Parts) {
   const store = createDeviceStore({ database })
 
   return {
-    /** For the cookie of a browser that has none; it says nothing about anybody until somebody has signed in with it. */
-    newToken: (): string => randomBytes(32).toString('base64url'),
-
-    find: async (token: string | undefined, sub: string): Promise<{ id: string; isRemembered: boolean } | undefined> =>
+    find: async (token: string | undefined, sub: string): Promise<KnownDevice | undefined> =>
       token !== undefined && tokenShape.test(token) ? store.find(sealing.digests(token), sub) : undefined,
 
-    /** Call it when a sign-in is complete, never after the password alone: a known device passes what stops strangers. */
-    noteSignIn: async (token: string, sub: string, visit: SignInOnDevice): Promise<{ isNew: boolean }> => {
-      if (!tokenShape.test(token)) throw new TypeError('a device token comes from newToken()')
-      const { address, userAgent, remember } = visit
-      const isNew = await store.note(sealing.digests(token), sub, {
+    /**
+     * Call it when a sign-in is complete, never after the password alone: a known device passes what stops strangers. Answers
+     * the token that the browser is to keep: a new one where trust begins, so that a copy of the one before is worth nothing.
+     */
+    noteSignIn: async (
+      token: string | undefined,
+      sub: string,
+      visit: SignInOnDevice,
+    ): Promise<{ isNew: boolean; token: string }> => {
+      const { address, userAgent, remember, hasShownFactor } = visit
+      const before = token !== undefined && tokenShape.test(token) ? token : undefined
+      const keys = before === undefined ? [] : sealing.digests(before)
+      const isKnown = (await store.find(keys, sub)) !== undefined
+      const next = before === undefined || !isKnown || remember ? newToken() : before
+      const [key = Buffer.alloc(0)] = sealing.digests(next)
+      const isNew = await store.note(keys, key, sub, {
         address,
         userAgent: clippedUserAgent(userAgent),
         rememberDays: remember ? rememberDays : 0,
+        hasShownFactor,
       })
+      if (next !== before) await store.rekey(keys, key)
       if (isNew) await store.cut(sub, mostDevices)
-      return { isNew }
+      return { isNew, token: next }
     },
 
     /** Last seen first. */

@@ -17,12 +17,19 @@ export const clippedUserAgent = (userAgent: string): string => userAgent.slice(0
 export function describeUserAgent(userAgent: string): UserAgentDescription {
   try {
     const parser = bowser.getParser(clippedUserAgent(userAgent))
-    return { browser: parser.getBrowserName() || undefined, system: parser.getOSName() || undefined }
+    return {
+      browser: known(parser.getBrowserName(), bowser.BROWSER_MAP),
+      system: known(parser.getOSName(), bowser.OS_MAP),
+    }
   } catch {
     // An empty header, or nothing that anybody would call a browser.
     return { browser: undefined, system: undefined }
   }
 }
+
+/** The header is a stranger's text, and the words stand in our own messages: only names that everybody knows get there. */
+const known = (name: string, names: Record<string, string>): string | undefined =>
+  Object.values(names).includes(name) ? name : undefined
 
 /** The same as a sentence, for a page or a message. */
 export function browserWords(userAgent: string): Sentence {

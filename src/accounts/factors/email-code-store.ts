@@ -5,8 +5,8 @@ export interface NewEmailCode {
   /** Digests of purpose and scope, newest key first. */
   keys: readonly Buffer[]
   purpose: string
-  sub: string
-  securityVersion: number
+  sub: string | undefined
+  securityVersion: number | undefined
   codeDigest: string
   seconds: number
 }
@@ -37,10 +37,9 @@ const tryStatement = {
     UPDATE one_time_links AS kept SET
       details = kept.details || jsonb_build_object('tries', (kept.details->>'tries')::int + 1),
       expires_at = CASE WHEN kept.details->>'code' = ANY($3) THEN '-infinity' ELSE kept.expires_at END
-    FROM accounts
     WHERE kept.key = ANY($1) AND kept.purpose = $2 AND kept.expires_at > clock_timestamp()
       AND (kept.details->>'tries')::int < 5
-      AND accounts.sub = kept.sub AND accounts.security_version = kept.security_version
+      AND (kept.sub IS NULL OR kept.security_version = (SELECT security_version FROM accounts WHERE sub = kept.sub))
     RETURNING kept.sub, kept.details->>'code' = ANY($3) AS is_right`,
 }
 
@@ -52,15 +51,16 @@ export function createEmailCodeStore({ database }: { database: Database }) {
       await database.query(putStatement, [keys, keys[0], purpose, sub, securityVersion, codeDigest, seconds])
     },
 
-    /** The account, once, when the code is right. The count stays whatever becomes of the request. */
-    tryOnce: ({ keys, purpose, codeDigests }: EmailCodeTry): Promise<string | undefined> =>
+    /** Whose code it was, once, when it is right. The count stays whatever becomes of the request. */
+    tryOnce: ({ keys, purpose, codeDigests }: EmailCodeTry): Promise<{ sub: string | undefined } | undefined> =>
       database.independently(async () => {
-        const rows = await database.query<{ sub: string; is_right: boolean }>(tryStatement, [
+        const rows = await database.query<{ sub: string | null; is_right: boolean }>(tryStatement, [
           keys,
           purpose,
           codeDigests,
         ])
-        return rows.find((row) => row.is_right)?.sub
+        const right = rows.find((row) => row.is_right)
+        return right && { sub: right.sub ?? undefined }
       }),
   }
 }

@@ -5,7 +5,7 @@ import type { Sealing } from '../../sealing.ts'
 import { createEmailCodeStore } from './email-code-store.ts'
 import { sixDigits } from './six-digits.ts'
 
-export type EmailCodePurpose = 'second-factor' | 'sign-in-link'
+export type EmailCodePurpose = 'second-factor' | 'sign-in-link' | 'sign-up'
 
 export interface EmailCodeScope {
   purpose: EmailCodePurpose
@@ -14,9 +14,10 @@ export interface EmailCodeScope {
 }
 
 export interface EmailCodeRequest extends EmailCodeScope {
-  sub: string
+  /** Undefined where the account is yet to be made. */
+  sub?: string | undefined
   /** Of the account: the code dies when a credential changes. */
-  securityVersion: number
+  securityVersion?: number | undefined
   seconds: number
 }
 
@@ -45,12 +46,14 @@ export function createEmailCodes({ database, sealing }: Parts) {
     },
 
     /** Once, and at most five tries for each code. */
-    use: async ({ code, ...scope }: EmailCodeScope & { code: string }): Promise<{ sub: string } | undefined> => {
+    use: async ({
+      code,
+      ...scope
+    }: EmailCodeScope & { code: string }): Promise<{ sub: string | undefined } | undefined> => {
       const digits = sixDigits(code)
       if (digits === undefined) return undefined
       const codeDigests = digestsOf(scope, digits)
-      const sub = await store.tryOnce({ keys: keysOf(scope), purpose: storedPurpose(scope), codeDigests })
-      return sub === undefined ? undefined : { sub }
+      return store.tryOnce({ keys: keysOf(scope), purpose: storedPurpose(scope), codeDigests })
     },
   }
 }

@@ -29,7 +29,7 @@ const none: FactorSummary = { hasTotp: false, passkeys: 0, recoveryCodesLeft: 0,
 
 export type FactorStore = ReturnType<typeof createFactorStore>
 
-export function createFactorStore({ database }: { database: Database }) {
+export function createFactorStore({ database, canUseEmailCodes }: { database: Database; canUseEmailCodes: boolean }) {
   return {
     summary: async (sub: string): Promise<FactorSummary> => {
       const [row] = await database.query<Row>(summaryStatement, [sub])
@@ -38,7 +38,7 @@ export function createFactorStore({ database }: { database: Database }) {
         hasTotp: row.has_totp,
         passkeys: row.passkeys,
         recoveryCodesLeft: row.recovery_codes_left,
-        hasEmailCode: row.email_code_enabled,
+        hasEmailCode: canUseEmailCodes && row.email_code_enabled,
       }
     },
 
@@ -63,6 +63,7 @@ export function createFactorStore({ database }: { database: Database }) {
         )
         for (const table of ['totp_authenticators', 'recovery_codes', 'passkeys'])
           await database.query(`DELETE FROM ${table} WHERE sub = $1`, [sub])
+        await database.query('UPDATE devices SET remembered_until = NULL, factor_shown_at = NULL WHERE sub = $1', [sub])
         return rows.length > 0
       }),
   }

@@ -14,7 +14,7 @@ export interface RelyingParty {
   origin: string
 }
 
-export type RegisteredCredential = Omit<NewPasskey, 'sub' | 'name' | 'challengeKey'>
+export type RegisteredCredential = Omit<NewPasskey, 'sub' | 'name' | 'challengeKey'> & { isUserVerified: boolean }
 
 export interface Assertion {
   signCount: number
@@ -45,8 +45,9 @@ export async function registeredCredential(
       supportedAlgorithmIDs: passkeyAlgorithms,
     })
     if (!verified || registrationInfo.credential.publicKey.length > mostPublicKeyBytes) return undefined
-    const { credential, credentialDeviceType } = registrationInfo
+    const { credential, credentialDeviceType, userVerified } = registrationInfo
     return {
+      isUserVerified: userVerified,
       credentialId: credential.id,
       publicKey: credential.publicKey,
       signCount: credential.counter,

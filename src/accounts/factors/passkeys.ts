@@ -63,11 +63,16 @@ export function createPasskeys({ database, issuer, productName }: Parts) {
     },
 
     /** Each challenge serves once. */
-    register: async (sub: string, { name, ...ceremony }: PasskeyRegistration): Promise<PasskeyAdded> => {
+    register: async (
+      sub: string,
+      { name, ...ceremony }: PasskeyRegistration,
+    ): Promise<PasskeyAdded & { isUserVerified?: boolean }> => {
       const credential = await registeredCredential(ceremony, party)
       if (!credential) return { ok: false, reason: 'refused' }
       const kept = { sub, name: cleanedName(name) ?? today(), challengeKey: challengeKey(ceremony.challenge) }
-      return store.insert({ ...credential, ...kept })
+      const { isUserVerified, ...stored } = credential
+      const added = await store.insert({ ...stored, ...kept })
+      return added.ok ? { ...added, isUserVerified } : added
     },
 
     /** Without a sub: for whoever has a passkey here, and then it must verify its user, because it stands alone. */

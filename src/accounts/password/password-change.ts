@@ -8,8 +8,10 @@ import type { PasswordStore } from './password-store.ts'
 import { personalWordsOf } from './personal-words.ts'
 
 type Refused = { ok: false; reason: 'refused'; problem: Sentence } | { ok: false; reason: 'busy' }
-export type PasswordPrepared = { ok: true; apply(): Promise<void> } | Refused
-export type PasswordChanged = { ok: true } | Refused
+export type PasswordPrepared =
+  /** `apply` answers the account's security version from then on. */
+  { ok: true; apply(): Promise<number> } | Refused
+export type PasswordChanged = { ok: true; securityVersion: number } | Refused
 
 type ChangedAccount = Pick<Account, 'sub' | 'email' | 'username' | 'name' | 'profile'>
 
@@ -56,8 +58,9 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     const { hash } = hashed
     const apply = async () => {
       const isShort = policy.isShort(newPassword)
-      const isSet = await passwordStore.set(account.sub, { hash, isShort, historySize: policy.historySize })
-      if (!isSet) throw notFound('There is no such account any more.')
+      const securityVersion = await passwordStore.set(account.sub, { hash, isShort, historySize: policy.historySize })
+      if (securityVersion === undefined) throw notFound('There is no such account any more.')
+      return securityVersion
     }
     return { ok: true, apply }
   }
@@ -67,8 +70,7 @@ export function createPasswordChange({ passwordStore, policy, passwords }: Parts
     change: async (account, newPassword, options) => {
       const prepared = await prepare(account, newPassword, options)
       if (!prepared.ok) return prepared
-      await prepared.apply()
-      return { ok: true }
+      return { ok: true, securityVersion: await prepared.apply() }
     },
   }
 }

@@ -30,17 +30,18 @@ export function createPasswordStore({ database }: { database: Database }) {
       return rows.map((row) => row.password_hash)
     },
 
-    /** A new password ends what was begun under the old one: the security version rises, remembered devices are forgotten. */
-    set: (sub: string, { hash, isShort, historySize }: NewPassword): Promise<boolean> =>
+    /** A new password ends what was begun under the old one: the security version rises, remembered devices are forgotten. Answers that version; undefined: there is no such account. */
+    set: (sub: string, { hash, isShort, historySize }: NewPassword): Promise<number | undefined> =>
       database.transaction(async () => {
         const [before] = await database.query<{ password_hash: string | null }>(
           'SELECT password_hash FROM accounts WHERE sub = $1 FOR UPDATE',
           [sub],
         )
-        if (!before) return false
-        await database.query(
+        if (!before) return undefined
+        const [after] = await database.query<{ security_version: number }>(
           `UPDATE accounts SET password_hash = $2, password_is_short = $3, password_changed_at = now(),
-             security_version = security_version + 1, version = version + 1, updated_at = now() WHERE sub = $1`,
+             security_version = security_version + 1, version = version + 1, updated_at = now()
+           WHERE sub = $1 RETURNING security_version`,
           [sub, hash, isShort],
         )
         await database.query('UPDATE devices SET remembered_until = NULL WHERE sub = $1', [sub])
@@ -54,7 +55,7 @@ export function createPasswordStore({ database }: { database: Database }) {
              (SELECT ctid FROM password_history WHERE sub = $1 ORDER BY replaced_at DESC LIMIT $2)`,
           [sub, historySize],
         )
-        return true
+        return after?.security_version
       }),
 
     /** The same password under better parameters, and only while `replaced` is still its hash: a new one is not put back. */

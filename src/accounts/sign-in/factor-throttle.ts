@@ -3,11 +3,14 @@ import type { Sealing } from '../../sealing.ts'
 import type { ReservedTry } from './sign-in-throttle.ts'
 import { mostInARow, type SignInThrottleStore } from './sign-in-throttle-store.ts'
 
-export interface FactorTry {
-  sub: string
-  /** Of the browser, when this account has signed in with it before, to the end (`devices.find`). */
-  deviceId?: string | undefined
-}
+export type FactorTry =
+  | {
+      sub: string
+      /** Of the browser, when this account has shown a second factor on it before (`devices.find`). */
+      deviceId?: string | undefined
+    }
+  /** A code whose owner is not known yet, such as one that proves an address: counted for what it was sent for. */
+  | { scope: string }
 
 export type FactorThrottle = ReturnType<typeof createFactorThrottle>
 
@@ -24,9 +27,11 @@ export function createFactorThrottle({ store, sealing }: Parts) {
 
   return {
     /** Counts the code as wrong before it is looked at. */
-    reserve: async ({ sub, deviceId }: FactorTry): Promise<ReservedTry> => {
-      const ofAccount = keyOf('code', sub)
-      const ofDevice = deviceId && keyOf('code-device', sub, deviceId)
+    reserve: async (attempt: FactorTry): Promise<ReservedTry> => {
+      const sub = 'sub' in attempt ? attempt.sub : undefined
+      const deviceId = 'sub' in attempt ? attempt.deviceId : undefined
+      const ofAccount = 'sub' in attempt ? keyOf('code', attempt.sub) : keyOf('code-scope', attempt.scope)
+      const ofDevice = sub !== undefined && deviceId && keyOf('code-device', sub, deviceId)
       const limit = ofDevice
         ? ({ key: ofDevice, kind: 'code-device' } as const)
         : ({ key: ofAccount, kind: 'code' } as const)

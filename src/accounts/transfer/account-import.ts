@@ -1,10 +1,13 @@
 // Decides which lines of an import are new accounts, which are there already and which are wrong, and makes the new ones.
+
 import { randomUUID } from 'node:crypto'
 import type { Sentence } from '../../language/translations.ts'
 import type { Sealing } from '../../sealing.ts'
 import { type AccountInput, fieldProblems, tidyFields } from '../account-fields.ts'
+import { totpPurpose } from '../factors/totp.ts'
 import type { HashSchemes } from '../password/imported/hash-schemes.ts'
-import type { AccountTransferStore, Holders, TransferredAccount } from './account-transfer-store.ts'
+import type { AccountTransferStore, Holders, SealedTotp, TransferredAccount } from './account-transfer-store.ts'
+import { readTotpSeed } from './totp-seed.ts'
 
 export interface ImportedAccount {
   /** Where it stands in the file, from 1. */
@@ -32,10 +35,8 @@ export interface ImportRun {
 interface Parts {
   store: AccountTransferStore
   schemes: HashSchemes
-  sealing: Pick<Sealing, 'seal'>
+  sealing: Pick<Sealing, 'seal' | 'fingerprints'>
 }
-
-export const totpSealingPurpose = 'totp'
 
 export function createAccountImport({ store, schemes, sealing }: Parts) {
   const check = async (batch: readonly ImportedAccount[], lines: Map<string, number>): Promise<CheckedAccount[]> => {
@@ -61,7 +62,11 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
 
   const insert = async (batch: readonly CheckedAccount[]): Promise<CheckedAccount[]> => {
     const rows = new Map<CheckedAccount, TransferredAccount>(
-      batch.flatMap((each) => (each.state === 'new' ? [[each, transferred(each.imported)] as const] : [])),
+      batch.flatMap((each) =>
+        each.state === 'new'
+          ? [[each, transferred(each.imported, each.imported.account.sub ?? randomUUID())] as const]
+          : [],
+      ),
     )
     const made = await store.insert([...rows.values()])
     return batch.map((each): CheckedAccount => {
@@ -71,8 +76,8 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
     })
   }
 
-  const transferred = ({ account, ...more }: ImportedAccount): TransferredAccount => ({
-    sub: account.sub ?? randomUUID(),
+  const transferred = ({ account, ...more }: ImportedAccount, sub: string): TransferredAccount => ({
+    sub,
     email: account.email,
     isEmailVerified: account.isEmailVerified ?? false,
     username: account.username || undefined,
@@ -86,8 +91,14 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
     roles: account.roles ?? [],
     isDisabled: more.isDisabled,
     createdAt: account.createdAt,
-    sealedTotpSecret: more.totpSecret && sealing.seal(plainBase32(more.totpSecret), totpSealingPurpose),
+    totp: sealedTotp(more.totpSecret, sub),
   })
+
+  const sealedTotp = (secret: string | undefined, sub: string): SealedTotp | undefined => {
+    const seed = secret === undefined ? undefined : readTotpSeed(secret)
+    if (seed === undefined) return undefined
+    return { sealedSecret: sealing.seal(seed, totpPurpose(sub)), sealingKey: sealing.fingerprints[0] ?? '' }
+  }
 
   return {
     begin: (): ImportRun => {
@@ -128,11 +139,5 @@ function against(imported: ImportedAccount, { subOfSub, ofEmail, subOfUsername }
   return { state: 'wrong', imported, problems: [{ key: 'account-fields.username_taken' }] }
 }
 
-/** Without what apps show it with: spaces, small letters, padding. */
-const plainBase32 = (secret: string) => secret.replace(/[\s-]|=+$/g, '').toUpperCase()
-
-function totpProblems(secret: string | undefined): Sentence[] {
-  // 26 and 103 characters hold 16 and 64 bytes.
-  if (secret === undefined || /^[A-Z2-7]{26,103}$/.test(plainBase32(secret))) return []
-  return [{ key: 'account-fields.totp_secret' }]
-}
+const totpProblems = (secret: string | undefined): Sentence[] =>
+  secret !== undefined && readTotpSeed(secret) === undefined ? [{ key: 'account-fields.totp_secret' }] : []

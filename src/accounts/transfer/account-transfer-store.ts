@@ -31,7 +31,13 @@ export interface TransferredAccount {
   isDisabled: boolean
   /** Unset for one that is made now. */
   createdAt: Date | undefined
-  sealedTotpSecret: string | undefined
+  totp: SealedTotp | undefined
+}
+
+export interface SealedTotp {
+  sealedSecret: string
+  /** The fingerprint of the key that it is sealed under. */
+  sealingKey: string
 }
 
 export type AccountTransferStore = ReturnType<typeof createAccountTransferStore>
@@ -60,7 +66,8 @@ interface AccountRow {
   roles: string[]
   disabled_at: Date | null
   created_at: Date
-  sealed_totp_secret: string | null
+  totp_sealed_secret: string | null
+  totp_sealing_key: string | null
 }
 
 // LATERAL … LIMIT 1 keeps PostgreSQL at the indexes whatever it believes of the size of a table that is being filled.
@@ -84,7 +91,8 @@ const insertAccounts = {
     WITH given AS MATERIALIZED (
       SELECT * FROM json_to_recordset($1) AS given (sub text, email text, email_verified boolean, username text, name text,
         profile jsonb, locale text, password_hash text, password_changed_at timestamptz, password_is_short boolean,
-        email_code_enabled boolean, roles text[], disabled boolean, created_at timestamptz, sealed_totp_secret text)
+        email_code_enabled boolean, roles text[], disabled boolean, created_at timestamptz, totp_sealed_secret text,
+        totp_sealing_key text)
     ), made AS (
       INSERT INTO accounts (sub, email, email_verified, username, name, profile, locale, password_hash,
         password_changed_at, password_is_short, email_code_enabled, roles, disabled_at, created_at)
@@ -94,8 +102,9 @@ const insertAccounts = {
       FROM given
       ON CONFLICT DO NOTHING RETURNING sub
     ), with_totp AS (
-      INSERT INTO totp_authenticators (sub, sealed_secret, last_step)
-      SELECT sub, sealed_totp_secret, 0 FROM given JOIN made USING (sub) WHERE sealed_totp_secret IS NOT NULL
+      INSERT INTO totp_authenticators (sub, sealed_secret, sealing_key, last_step)
+      SELECT sub, totp_sealed_secret, totp_sealing_key, 0 FROM given JOIN made USING (sub)
+      WHERE totp_sealed_secret IS NOT NULL
     )
     SELECT sub FROM made`,
 }
@@ -118,8 +127,8 @@ export function createAccountTransferStore({ database }: { database: Database })
     /** At most `limit` accounts whose sub sorts after `after`. */
     list: async ({ after, limit }: { after: string; limit: number }): Promise<TransferredAccount[]> => {
       const rows = await database.query<AccountRow>(
-        `SELECT accounts.*, sealed_secret AS sealed_totp_secret FROM accounts LEFT JOIN totp_authenticators USING (sub)
-         WHERE sub > $1 ORDER BY sub LIMIT $2`,
+        `SELECT accounts.*, totp.sealed_secret AS totp_sealed_secret, totp.sealing_key AS totp_sealing_key
+         FROM accounts LEFT JOIN totp_authenticators AS totp USING (sub) WHERE sub > $1 ORDER BY sub LIMIT $2`,
         [after, limit],
       )
       return rows.map(toTransferred)
@@ -156,7 +165,8 @@ const toRow = (account: TransferredAccount) => ({
   roles: account.roles,
   disabled: account.isDisabled,
   created_at: account.createdAt,
-  sealed_totp_secret: account.sealedTotpSecret,
+  totp_sealed_secret: account.totp?.sealedSecret,
+  totp_sealing_key: account.totp?.sealingKey,
 })
 
 const toTransferred = (row: AccountRow): TransferredAccount => ({
@@ -174,5 +184,8 @@ const toTransferred = (row: AccountRow): TransferredAccount => ({
   roles: row.roles,
   isDisabled: row.disabled_at !== null,
   createdAt: row.created_at,
-  sealedTotpSecret: row.sealed_totp_secret ?? undefined,
+  totp:
+    row.totp_sealed_secret !== null && row.totp_sealing_key !== null
+      ? { sealedSecret: row.totp_sealed_secret, sealingKey: row.totp_sealing_key }
+      : undefined,
 })

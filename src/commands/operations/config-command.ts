@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { ConfigError } from '../../config.ts'
 import { findRunningPostgres } from '../../database/embedded-postgres.ts'
-import { brandingProblems } from '../../server/deployment-branding.ts'
+import { brandingProblems } from '../../server/pages/deployment-branding.ts'
 import type { CommandParts } from '../command-parts.ts'
 import { lines } from '../terminal.ts'
 import { effectiveConfig } from './effective-config.ts'

@@ -1,8 +1,8 @@
 // Shows an account in the claims of OpenID Connect, for people, and as a line of an import file.
 import type { Account } from '../../accounts/account-store.ts'
+import { totpPurpose } from '../../accounts/factors/totp.ts'
 import type { HashSchemes } from '../../accounts/password/imported/hash-schemes.ts'
 import type { AccountLock } from '../../accounts/sign-in/sign-in-throttle-store.ts'
-import { totpSealingPurpose } from '../../accounts/transfer/account-import.ts'
 import type { TransferredAccount } from '../../accounts/transfer/account-transfer-store.ts'
 import type { Sealing } from '../../sealing.ts'
 import { lines } from '../terminal.ts'
@@ -47,7 +47,7 @@ interface ExportParts {
 
 /** What `accounts import` reads, there or here: nothing in it is sealed. */
 export function exportedLine(account: TransferredAccount, { schemes, sealing }: ExportParts): string {
-  const { passwordHash, sealedTotpSecret, profile } = account
+  const { passwordHash, totp, profile } = account
   return JSON.stringify({
     sub: account.sub,
     email: account.email,
@@ -59,7 +59,7 @@ export function exportedLine(account: TransferredAccount, { schemes, sealing }: 
     password_hash: passwordHash && schemes.toPortable(passwordHash),
     password_changed_at: account.passwordChangedAt?.toISOString(),
     password_is_short: account.isPasswordShort || undefined,
-    totp_secret: sealedTotpSecret && sealing.open(sealedTotpSecret, totpSealingPurpose),
+    totp_secret: totp && sealing.open(totp.sealedSecret, totpPurpose(account.sub)),
     email_code_enabled: account.isEmailCodeEnabled || undefined,
     roles: account.roles,
     created_at: account.createdAt?.toISOString(),

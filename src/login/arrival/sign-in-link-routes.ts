@@ -3,6 +3,7 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountMail } from '../../accounts/account-mail.ts'
 import type { Account, AccountStore } from '../../accounts/account-store.ts'
+import type { Devices } from '../../accounts/devices/devices.ts'
 import type { EmailCodes } from '../../accounts/factors/email-codes.ts'
 import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
@@ -15,6 +16,7 @@ import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
 import { evenly } from '../even-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
+import { reserveMail } from '../mail-reservation.ts'
 import { firstMethod } from '../sign-in-state.ts'
 import { waitingTime } from '../waiting-time.ts'
 
@@ -27,9 +29,11 @@ export interface SignInLinkRoutesParts {
   emailCodes: Pick<EmailCodes, 'create' | 'use'>
   throttle: FactorThrottle
   mailThrottle: MailThrottle
+  devices: Pick<Devices, 'find'>
   accountMail: Pick<AccountMail, 'signInLink'>
   /** A proof that the mailbox is theirs lifts what guessers of passwords brought upon the account. */
   unlock(sub: string): Promise<void>
+  canUseLinks: boolean
 }
 
 const purpose = 'sign-in-link'
@@ -38,6 +42,7 @@ const lifetime = 900
 export function signInLinkRoutes(parts: SignInLinkRoutesParts): Router {
   const { interactions } = parts
   const router = new Router({ prefix: '/interaction/:uid/link' })
+  if (!parts.canUseLinks) return router
   router.post('/', async (ctx) => requestLink(ctx, await interactions.load(ctx, 'sign-in'), parts))
   router.get('/', async (ctx) => showCodeForm(ctx, await interactions.load(ctx, 'sign-in'), parts))
   router.post('/code', async (ctx) => handleCode(ctx, await interactions.load(ctx, 'sign-in'), parts))
@@ -50,7 +55,8 @@ export function signInLinkRoutes(parts: SignInLinkRoutesParts): Router {
 async function requestLink(ctx: Context, interaction: Interaction, parts: SignInLinkRoutesParts): Promise<void> {
   const { email = '' } = readForm(ctx)
   const sentTo = email.trim().slice(0, 254)
-  const reservation = await parts.mailThrottle.reserve({ email: sentTo, address: ctx.ip })
+  const account = await parts.accounts.findByIdentifier(sentTo)
+  const reservation = await reserveMail(ctx, account, sentTo, parts)
   if (!reservation.ok) {
     ctx.status = 429
     ctx.set('Retry-After', String(reservation.retryAfter))
@@ -58,10 +64,9 @@ async function requestLink(ctx: Context, interaction: Interaction, parts: SignIn
     return showCodeForm(ctx, { ...interaction, state: { ...interaction.state, sentTo } }, parts, error)
   }
   await evenly(async () => {
-    const account = await parts.accounts.findByIdentifier(sentTo)
     if (account && !account.disabledAt) await send(ctx, interaction, account, parts)
   })
-  await parts.interactions.save(ctx, interaction, { ...interaction.state, sentTo })
+  await parts.interactions.save(ctx, interaction, { sentTo })
   ctx.redirect(`/interaction/${interaction.uid}/link`)
   ctx.status = 303
 }
@@ -88,14 +93,14 @@ function showCodeForm(
 async function handleCode(ctx: Context, interaction: Interaction, parts: SignInLinkRoutesParts): Promise<void> {
   const { code = '' } = readForm(ctx)
   // By interaction: it is not known yet whose code this is, and a new interaction means a new code.
-  const reservation = await parts.throttle.reserve({ sub: `sign-in-link ${interaction.uid}` })
+  const reservation = await parts.throttle.reserve({ scope: `sign-in-link ${interaction.uid}` })
   if (!reservation.ok) {
     ctx.status = 429
     ctx.set('Retry-After', String(reservation.retryAfter))
     return showCodeForm(ctx, interaction, parts, waitingTime('second-factor.too_many', reservation.retryAfter))
   }
   const used = await parts.emailCodes.use({ purpose, scope: interaction.uid, code })
-  if (used) {
+  if (used?.sub !== undefined) {
     await reservation.succeeded()
     return signInAs(ctx, interaction, used.sub, parts)
   }

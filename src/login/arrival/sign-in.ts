@@ -16,6 +16,8 @@ export interface SignInParts {
   throttle: Pick<SignInThrottle, 'reserve'>
   activity: Pick<ActivityLog, 'append'>
   accountMail: Pick<AccountMail, 'accountLocked'>
+  /** After the answer. */
+  later(work: () => Promise<void>): void
 }
 
 export interface SignInAttempt {
@@ -39,7 +41,8 @@ export function createSignIn(parts: SignInParts) {
   const { accounts, passwordStore, devices, passwords, throttle } = parts
   return async ({ identifier, password, visit, occasion, deviceToken }: SignInAttempt): Promise<SignInResult> => {
     const account = await accounts.findByIdentifier(identifier)
-    const subject = account?.sub ?? identifier
+    // A typed name is never taken for a sub, which applications know: nobody can lock an account by it.
+    const subject = account?.sub ?? `typed ${identifier}`
     // Asked for a stranger's name too: the time must not tell.
     const device = await devices.find(deviceToken, subject)
     const reservation = await throttle.reserve({ subject, address: visit.address, deviceId: device?.id })
@@ -53,9 +56,8 @@ export function createSignIn(parts: SignInParts) {
       return { ok: false, reason: 'busy', retryAfter: 2 }
     }
     if (!checked.ok || !account) {
-      // A stranger's name costs as much: there is nobody then whose log grows.
-      await parts.activity.append(subject, { type: reservation.isLast ? 'locked' : 'sign_in_failed', ...visit })
-      if (account && reservation.isLast) await parts.accountMail.accountLocked(account, occasion)
+      // Off the answer's way: its time must not tell whether there is an account whose log grows.
+      if (account) parts.later(() => noteFailure(account, { visit, occasion }, reservation.isLast, parts))
       return { ok: false, reason: 'wrong' }
     }
     await reservation.succeeded()
@@ -65,4 +67,14 @@ export function createSignIn(parts: SignInParts) {
     }
     return { ok: true, account }
   }
+}
+
+async function noteFailure(
+  account: Account,
+  { visit, occasion }: Pick<SignInAttempt, 'visit' | 'occasion'>,
+  isLast: boolean,
+  { activity, accountMail }: SignInParts,
+): Promise<void> {
+  await activity.append(account.sub, { type: isLast ? 'locked' : 'sign_in_failed', ...visit })
+  if (isLast) await accountMail.accountLocked(account, occasion)
 }

@@ -74,6 +74,7 @@ async function begin(ctx: Context, interaction: Interaction, parts: SignUpRoutes
     password,
     address: ctx.ip,
     language: languageOf(ctx),
+    scope: interaction.uid,
   })
   if (!begun.ok) {
     if (begun.retryAfter) ctx.set('Retry-After', String(begun.retryAfter))

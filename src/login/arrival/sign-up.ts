@@ -1,8 +1,8 @@
 // Prepares the account of somebody who arrives: it is made when the address is confirmed, and nobody learns who has one already.
-import { randomInt, timingSafeEqual } from 'node:crypto'
-import type { AccountMail } from '../../accounts/account-mail.ts'
+import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
 import type { AccountRegistration } from '../../accounts/account-registration.ts'
 import type { Account, AccountStore, NewAccount } from '../../accounts/account-store.ts'
+import type { EmailCodes } from '../../accounts/factors/email-codes.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import type { Sentence, Translator } from '../../language/translations.ts'
@@ -17,6 +17,7 @@ export interface SignUpParts {
   accountMail: Pick<AccountMail, 'signUpCode' | 'accountExists'>
   /** By network address: whoever makes accounts all day is stopped before a password is hashed. */
   addressLimit: { reserve(address: string): Promise<{ ok: true } | { ok: false; retryAfter: number }> }
+  emailCodes: Pick<EmailCodes, 'create' | 'use'>
   throttle: FactorThrottle
   mailThrottle: MailThrottle
   minimumLength: number
@@ -29,6 +30,8 @@ export interface SignUpInput {
   password: string
   address: string
   language: Translator
+  /** The interaction: the code that is mailed is good for that. */
+  scope: string
 }
 
 type Refused = { ok: false; status: number; problems: FieldProblem[]; retryAfter?: number }
@@ -36,6 +39,10 @@ export type SignUpBegun = { ok: true; pending: PendingSignUp } | Refused
 export type SignUpConfirmed =
   | { ok: true; account: Account }
   | { ok: false; status: number; error: Sentence; retryAfter?: number }
+
+const purpose = 'sign-up'
+const lifetime = mailLifetimes.emailCode
+const now = () => Math.floor(Date.now() / 1000)
 
 export type SignUp = ReturnType<typeof createSignUp>
 
@@ -61,19 +68,19 @@ export function createSignUp(parts: SignUpParts) {
         }
       const reservation = await parts.mailThrottle.reserve({ email, address: given.address })
       if (!reservation.ok) return tooMany('sign-in.too_many_mails', reservation.retryAfter, given.language)
-      return { ok: true, pending: await evenly(() => invite(pendingOf(prepared.account), given.language, parts)) }
+      return { ok: true, pending: await evenly(() => invite(pendingOf(prepared.account), given, parts)) }
     },
 
     /** Makes the account. `scope` is the interaction: whoever guesses codes is counted there. */
     confirm: async (pending: PendingSignUp, code: string, scope: string): Promise<SignUpConfirmed> => {
-      const reservation = await parts.throttle.reserve({ sub: `sign-up ${scope}` })
+      const reservation = await parts.throttle.reserve({ scope: `sign-up ${scope}` })
       if (!reservation.ok) {
         const { retryAfter } = reservation
         return { ok: false, status: 429, retryAfter, error: waitingTime('second-factor.too_many', retryAfter) }
       }
-      if (!pending.code || !isSame(pending.code, code.replace(/\s/g, '')))
-        return { ok: false, status: 400, error: { key: 'sign-up.wrong-code' } }
-      const { code: _, ...account } = pending
+      const used = pending.until > now() && (await parts.emailCodes.use({ purpose, scope, code }))
+      if (!used) return { ok: false, status: 400, error: { key: 'sign-up.wrong-code' } }
+      const { until: _, ...account } = pending
       const created = await parts.accounts.insert({ ...account, isEmailVerified: true })
       if (!created.ok) return { ok: false, status: 400, error: { key: 'sign-up.taken-meanwhile' } }
       await reservation.succeeded()
@@ -91,19 +98,27 @@ const tooMany = (key: string, retryAfter: number, { say }: Translator): Refused 
 
 function pendingOf({ email, name, username, passwordHash, isPasswordShort = false }: NewAccount): PendingSignUp {
   if (passwordHash === undefined) throw new TypeError('Whoever signs up has a password.')
-  return { email, passwordHash, isPasswordShort, ...(name && { name }), ...(username && { username }) }
-}
-
-async function invite(prepared: PendingSignUp, language: Translator, parts: SignUpParts): Promise<PendingSignUp> {
-  const existing = await parts.accounts.findByEmail(prepared.email)
-  if (existing) {
-    await parts.accountMail.accountExists(existing, { language })
-    return prepared
+  return {
+    email,
+    passwordHash,
+    isPasswordShort,
+    until: now() + lifetime,
+    ...(name && { name }),
+    ...(username && { username }),
   }
-  const code = String(randomInt(1_000_000)).padStart(6, '0')
-  await parts.accountMail.signUpCode(prepared.email, { code, language })
-  return { ...prepared, code }
 }
 
-const isSame = (expected: string, given: string) =>
-  expected.length === given.length && timingSafeEqual(Buffer.from(expected), Buffer.from(given.slice(0, 6).padEnd(6)))
+/** Whoever has an account already is told so by mail, and nobody else: no code is made, so none is right. */
+async function invite(
+  prepared: PendingSignUp,
+  { language, scope }: SignUpInput,
+  parts: SignUpParts,
+): Promise<PendingSignUp> {
+  const existing = await parts.accounts.findByEmail(prepared.email)
+  if (existing) await parts.accountMail.accountExists(existing, { language })
+  else {
+    const code = await parts.emailCodes.create({ purpose, scope, seconds: lifetime })
+    await parts.accountMail.signUpCode(prepared.email, { code, language })
+  }
+  return prepared
+}

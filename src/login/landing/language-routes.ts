@@ -2,15 +2,13 @@
 import Router from '@koa/router'
 import { badRequest } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
-import { languageCookie, rememberedChoice } from '../../language/language-choice.ts'
+import { rememberLanguage } from '../../language/language-choice.ts'
 import type { Translations } from '../../language/translations.ts'
 
 export interface LanguageRoutesParts {
   issuer: string
   translations: Pick<Translations, 'locales'>
 }
-
-const oneYear = 365 * 24 * 60 * 60 * 1000
 
 export function languageRoutes({ issuer, translations }: LanguageRoutesParts): Router {
   const known = (locale: string | undefined) => translations.locales.find((name) => name === locale)
@@ -19,13 +17,7 @@ export function languageRoutes({ issuer, translations }: LanguageRoutesParts): R
     const form = readForm(ctx)
     const language = known(form.language)
     if (!language) throw badRequest('unknown_language', 'This server does not speak this language.')
-    ctx.cookies.set(languageCookie, rememberedChoice(language, known(form.instead_of)), {
-      signed: false,
-      httpOnly: true,
-      sameSite: 'lax',
-      secure: issuer.startsWith('https:'),
-      maxAge: oneYear,
-    })
+    rememberLanguage(ctx, language, known(form.instead_of))
     ctx.status = 303
     ctx.redirect(ownAddress(issuer, form.return_to))
   })

@@ -2,7 +2,6 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountMail } from '../../accounts/account-mail.ts'
-import type { AccountStore } from '../../accounts/account-store.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
 import type { PasswordChange } from '../../accounts/password/password-change.ts'
 import { readForm } from '../../http/form-body.ts'
@@ -18,7 +17,6 @@ import { passwordProblem } from './password-problem.ts'
 export interface ExpiredPasswordParts {
   views: Views
   interactions: Interactions
-  accounts: Pick<AccountStore, 'find'>
   passwordChange: PasswordChange
   minimumLength(sub: string): Promise<number>
   activity: Pick<ActivityLog, 'append'>
@@ -60,7 +58,7 @@ async function replace(ctx: Context, loaded: Interaction, parts: ExpiredPassword
   await parts.activity.append(account.sub, { type: 'password_changed', ...visitOf(ctx) })
   await parts.accountMail.passwordChanged(account, occasionOf(ctx))
   // What else was begun under the old password is over; this sign-in has just shown the new one.
-  const securityVersion = (await parts.accounts.find(account.sub))?.securityVersion ?? 0
+  const { securityVersion } = changed
   await parts.interactions.save(ctx, interaction, { progress: { ...state.progress, securityVersion } })
   parts.interactions.goOn(ctx, interaction)
 }

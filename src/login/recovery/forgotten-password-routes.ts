@@ -2,6 +2,7 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountStore } from '../../accounts/account-store.ts'
+import type { Devices } from '../../accounts/devices/devices.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
@@ -10,6 +11,7 @@ import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
 import { evenly } from '../even-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
+import { reserveMail } from '../mail-reservation.ts'
 import { waitingTime } from '../waiting-time.ts'
 import type { PasswordReset } from './password-reset.ts'
 
@@ -18,6 +20,7 @@ export interface ForgottenPasswordParts {
   interactions: Interactions
   accounts: Pick<AccountStore, 'findByIdentifier'>
   mailThrottle: MailThrottle
+  devices: Pick<Devices, 'find'>
   reset: Pick<PasswordReset, 'send'>
   hasUsernames: boolean
 }
@@ -49,7 +52,8 @@ function showForm(
 async function send(ctx: Context, interaction: Interaction, parts: ForgottenPasswordParts): Promise<void> {
   const { email: typed = '' } = readForm(ctx)
   const email = typed.trim().slice(0, 254)
-  const reservation = await parts.mailThrottle.reserve({ email, address: ctx.ip })
+  const account = await parts.accounts.findByIdentifier(email)
+  const reservation = await reserveMail(ctx, account, email, parts)
   if (!reservation.ok) {
     ctx.status = 429
     ctx.set('Retry-After', String(reservation.retryAfter))
@@ -57,7 +61,6 @@ async function send(ctx: Context, interaction: Interaction, parts: ForgottenPass
     return showForm(ctx, interaction, parts, { email, error })
   }
   await evenly(async () => {
-    const account = await parts.accounts.findByIdentifier(email)
     if (account && !account.disabledAt) await parts.reset.send(account, languageOf(ctx))
   })
   showForm(ctx, interaction, parts, { email, isSent: true })

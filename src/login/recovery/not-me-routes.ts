@@ -1,4 +1,4 @@
-// Answers “this wasn't me”: the link in every notice signs everything out and lets the owner of the mailbox set a new password.
+// Answers “this wasn't me”: the link in every notice signs everything out and sends the account's owner a link to set a new password.
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountStore } from '../../accounts/account-store.ts'
@@ -8,6 +8,7 @@ import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
 import type { Database } from '../../database/database.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
+import { languageOf } from '../../language/language-choice.ts'
 import type { AccessRevocation } from '../../oidc/access-revocation.ts'
 import type { SessionStore } from '../../oidc/storage/session-store.ts'
 import { visitOf } from '../occasion.ts'
@@ -17,12 +18,12 @@ export interface NotMeParts {
   views: Views
   database: Pick<Database, 'transaction'>
   accounts: Pick<AccountStore, 'find' | 'restoreEmail'>
-  links: Pick<OneTimeLinkStore, 'find' | 'redeem'>
+  links: Pick<OneTimeLinkStore, 'find' | 'redeem' | 'removeOf'>
   sessions: Pick<SessionStore, 'lockOfAccount'>
   devices: Pick<Devices, 'forgetAll'>
   revocation: Pick<AccessRevocation, 'endEverything'>
   activity: Pick<ActivityLog, 'append'>
-  reset: Pick<PasswordReset, 'createLink'>
+  reset: Pick<PasswordReset, 'send'>
 }
 
 const purpose = 'not-me'
@@ -42,24 +43,24 @@ export function notMeRoutes(parts: NotMeParts): Router {
   })
 
   router.post('/:token', async (ctx) => {
-    const next = await parts.database.transaction(() => shutOut(ctx, parts))
-    if (!next) return expired(ctx)
-    ctx.redirect(next)
-    ctx.status = 303
+    const isDone = await parts.database.transaction(() => shutOut(ctx, parts))
+    if (!isDone) return expired(ctx)
+    showPage(ctx, views, 'not-me-done', {})
   })
   return router
 }
 
 const emailIn = ({ email }: Record<string, unknown>) => (typeof email === 'string' ? email : undefined)
 
-/** The way to a new password; undefined when the link is over. */
-async function shutOut(ctx: Context, parts: NotMeParts) {
+/** False when the link is over. What it leads to goes by mail: the notice may have been passed on, or lie in a mailbox of the past. */
+async function shutOut(ctx: Context, parts: NotMeParts): Promise<boolean> {
   const { links, accounts, devices, revocation } = parts
   const token = ctx.params.token as string
   const sub = (await links.find(purpose, token))?.sub
   if (sub) await parts.sessions.lockOfAccount(sub)
   const link = await links.redeem(purpose, token)
-  if (!link?.sub) return undefined
+  if (!link?.sub) return false
+  await links.removeOf(purpose, link.sub)
   const email = emailIn(link.details)
   // An address that was changed behind its owner's back comes back to whoever reads the old mailbox.
   if (email) await accounts.restoreEmail(link.sub, email)
@@ -67,5 +68,6 @@ async function shutOut(ctx: Context, parts: NotMeParts) {
   await revocation.endEverything(link.sub)
   await parts.activity.append(link.sub, { type: 'sessions_ended', ...visitOf(ctx) })
   const account = await accounts.find(link.sub)
-  return account && !account.disabledAt ? parts.reset.createLink(account) : undefined
+  if (account && !account.disabledAt) await parts.reset.send(account, languageOf(ctx))
+  return true
 }

@@ -15,7 +15,7 @@ export interface PasswordResetParts {
   issuer: string
   database: Pick<Database, 'transaction'>
   accounts: Pick<AccountStore, 'find' | 'setEmailVerified'>
-  links: Pick<OneTimeLinkStore, 'create' | 'find' | 'redeem'>
+  links: Pick<OneTimeLinkStore, 'create' | 'find' | 'redeem' | 'removeOf'>
   sessions: Pick<SessionStore, 'lockOfAccount'>
   passwordChange: PasswordChange
   hasSecondFactor(sub: string): Promise<boolean>
@@ -73,6 +73,7 @@ export function createPasswordReset(parts: PasswordResetParts) {
         await parts.sessions.lockOfAccount(account.sub)
         if (!(await links.redeem(purpose, token))) return false
         await prepared.apply()
+        await links.removeOf('not-me', account.sub)
         await accounts.setEmailVerified(account.sub)
         await parts.revocation.endEverything(account.sub)
         await parts.activity.append(account.sub, { type: 'password_reset', ...caller.visit })

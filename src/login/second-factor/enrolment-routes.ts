@@ -2,15 +2,17 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
+import type { AccountStore } from '../../accounts/account-store.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
 import type { EmailCodes } from '../../accounts/factors/email-codes.ts'
-import type { FactorStore } from '../../accounts/factors/factor-store.ts'
+import type { FactorStore, FactorSummary } from '../../accounts/factors/factor-store.ts'
 import type { PasskeyTickets } from '../../accounts/factors/passkey-tickets.ts'
 import type { Passkeys } from '../../accounts/factors/passkeys.ts'
 import type { RecoveryCodes } from '../../accounts/factors/recovery-codes.ts'
 import type { Totp } from '../../accounts/factors/totp.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
+import type { Database } from '../../database/database.ts'
 import { badRequest } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
@@ -30,7 +32,9 @@ export interface EnrolmentRoutesParts {
   passkeys: Pick<Passkeys, 'registrationOptions' | 'register'>
   recoveryCodes: Pick<RecoveryCodes, 'regenerate'>
   emailCodes: Pick<EmailCodes, 'create' | 'use'>
-  factorStore: Pick<FactorStore, 'setEmailCode'>
+  database: Pick<Database, 'transaction'>
+  accounts: Pick<AccountStore, 'lockForSignIn'>
+  factorStore: Pick<FactorStore, 'setEmailCode' | 'summary'>
   tickets: PasskeyTickets
   throttle: FactorThrottle
   mailThrottle: MailThrottle
@@ -105,15 +109,15 @@ function offeredFactors(
 }
 
 function demandOffered(interaction: Step, factor: Factor, parts: EnrolmentRoutesParts): void {
-  if (!offeredFactors(interaction, parts).includes(factor))
-    throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
+  if (!offeredFactors(interaction, parts).includes(factor)) throw over()
 }
 
 async function handleTotp(ctx: Context, interaction: Step, parts: EnrolmentRoutesParts): Promise<void> {
   demandOffered(interaction, 'totp', parts)
   const { enrolment = '', code = '' } = readForm(ctx)
-  const confirmed = await parts.totp.confirm(interaction.account.sub, enrolment, code)
-  if (confirmed.ok) return added(ctx, interaction, 'totp', parts)
+  const { sub } = interaction.account
+  const confirmed = await enrol(ctx, interaction, 'totp', parts, () => parts.totp.confirm(sub, enrolment, code))
+  if (confirmed.ok) return
   ctx.status = 400
   const error = { key: `enrolment.${confirmed.reason}` }
   await showEnrolment(ctx, interaction, parts, { factor: 'totp', error, enrolment })
@@ -122,10 +126,11 @@ async function handleTotp(ctx: Context, interaction: Step, parts: EnrolmentRoute
 async function handlePasskey(ctx: Context, interaction: Step, parts: EnrolmentRoutesParts): Promise<void> {
   const { response = '', ticket = '', name = '' } = readForm(ctx)
   const challenge = parts.tickets.challengeOf(ticket, scopeOf(interaction.uid))
-  const registered = challenge
-    ? await parts.passkeys.register(interaction.account.sub, { challenge, response, name })
-    : ({ ok: false, reason: 'refused' } as const)
-  if (registered.ok) return added(ctx, interaction, 'passkey', parts)
+  const { sub } = interaction.account
+  const registered = await enrol(ctx, interaction, 'passkey', parts, async () =>
+    challenge ? parts.passkeys.register(sub, { challenge, response, name }) : { ok: false, reason: 'refused' },
+  )
+  if (registered.ok) return
   ctx.status = 400
   const error = { key: `enrolment.passkey-${registered.reason}` }
   await showEnrolment(ctx, interaction, parts, { factor: 'passkey', error })
@@ -134,7 +139,7 @@ async function handlePasskey(ctx: Context, interaction: Step, parts: EnrolmentRo
 async function sendCode(ctx: Context, interaction: Step, parts: EnrolmentRoutesParts): Promise<void> {
   demandOffered(interaction, 'email_code', parts)
   const { account, uid } = interaction
-  const reservation = await parts.mailThrottle.reserve({ email: account.email, address: ctx.ip })
+  const reservation = await parts.mailThrottle.reserve({ email: `factor ${account.sub}`, address: ctx.ip })
   if (!reservation.ok) return tooMany(ctx, interaction, parts, 'second-factor.too_many_mails', reservation.retryAfter)
   const { sub, securityVersion } = account
   const code = await parts.emailCodes.create({
@@ -158,8 +163,11 @@ async function handleEmailCode(ctx: Context, interaction: Step, parts: Enrolment
   const used = await parts.emailCodes.use({ purpose, scope: interaction.uid, code })
   if (used?.sub === sub) {
     await reservation.succeeded()
-    await parts.factorStore.setEmailCode(sub, true)
-    return added(ctx, interaction, 'email_code', parts)
+    await enrol(ctx, interaction, 'email_code', parts, async () => {
+      await parts.factorStore.setEmailCode(sub, true)
+      return { ok: true }
+    })
+    return
   }
   ctx.status = 400
   await showEnrolment(ctx, interaction, parts, { factor: 'email_code', error: { key: 'enrolment.wrong_code' } })
@@ -171,14 +179,40 @@ async function tooMany(ctx: Context, interaction: Step, parts: EnrolmentRoutesPa
   await showEnrolment(ctx, interaction, parts, { factor: 'email_code', error: waitingTime(key, retryAfter) })
 }
 
-/** Who sets a factor up shows it: it counts in this sign-in. The recovery codes are shown here and never again. */
-async function added(ctx: Context, interaction: Step, method: Factor, parts: EnrolmentRoutesParts): Promise<void> {
+type Tried = { ok: true; isUserVerified?: boolean } | { ok: false; reason: string; isUserVerified?: boolean }
+
+/**
+ * All or nothing, and under the account's lock: of two that set up a first factor at once, the second finds that there is one
+ * already. Who sets a factor up shows it: it counts in this sign-in. Recovery codes are shown here and never again.
+ */
+async function enrol(
+  ctx: Context,
+  interaction: Step,
+  method: Factor,
+  parts: EnrolmentRoutesParts,
+  work: () => Promise<Tried>,
+): Promise<Tried> {
   const { account, uid, state, factors } = interaction
-  const verified = method === 'passkey' ? { isUserVerified: true } : undefined
-  await parts.interactions.save(ctx, interaction, { progress: withMethod(state.progress, { method, ...verified }) })
-  await parts.activity.append(account.sub, { type: 'factor_added', ...visitOf(ctx), details: { factor: method } })
-  await parts.accountMail.factorAdded(account, { ...occasionOf(ctx), factor: method })
-  if (factors.recoveryCodesLeft > 0) return parts.interactions.goOn(ctx, interaction)
-  const codes = await parts.recoveryCodes.regenerate(account.sub)
-  showPage(ctx, parts.views, 'recovery-codes', { codes, nextUrl: `/interaction/${uid}` })
+  const done = await parts.database.transaction(async () => {
+    const isCurrent = (await parts.accounts.lockForSignIn(account.sub)) === state.progress.securityVersion
+    if (!isCurrent || !isSame(await parts.factorStore.summary(account.sub), factors)) throw over()
+    const tried = await work()
+    if (!tried.ok) return { tried, codes: [] }
+    const { isUserVerified } = tried
+    const shown = { method, ...(isUserVerified === undefined ? undefined : { isUserVerified }) }
+    await parts.interactions.save(ctx, interaction, { progress: withMethod(state.progress, shown) })
+    await parts.activity.append(account.sub, { type: 'factor_added', ...visitOf(ctx), details: { factor: method } })
+    await parts.accountMail.factorAdded(account, { ...occasionOf(ctx), factor: method })
+    return { tried, codes: factors.recoveryCodesLeft > 0 ? [] : await parts.recoveryCodes.regenerate(account.sub) }
+  })
+  if (!done.tried.ok) return done.tried
+  if (done.codes.length > 0)
+    showPage(ctx, parts.views, 'recovery-codes', { codes: done.codes, nextUrl: `/interaction/${uid}` })
+  else parts.interactions.goOn(ctx, interaction)
+  return done.tried
 }
+
+const isSame = (now: FactorSummary, before: FactorSummary) =>
+  now.hasTotp === before.hasTotp && now.passkeys === before.passkeys && now.hasEmailCode === before.hasEmailCode
+
+const over = () => badRequest('wrong_step', 'This page is over. Go back to the application and try again.')

@@ -107,7 +107,8 @@ async function handleCode(ctx: Context, interaction: Step, parts: SecondFactorRo
   if (!isCodeMethod(method))
     throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
   const device = await parts.devices.find(readDeviceToken(ctx), account.sub)
-  const checked = await parts.check({ sub: account.sub, method, code, scope: interaction.uid, deviceId: device?.id })
+  const deviceId = device?.hasShownFactor ? device.id : undefined
+  const checked = await parts.check({ sub: account.sub, method, code, scope: interaction.uid, deviceId })
   if (checked.ok) {
     if (method === 'recovery_code') await noteRecovery(ctx, interaction, parts)
     return passOn(ctx, interaction, parts, withMethod(state.progress, { method }), remember)
@@ -143,7 +144,7 @@ async function handlePasskey(ctx: Context, interaction: Step, parts: SecondFacto
 async function sendCode(ctx: Context, interaction: Step, parts: SecondFactorRoutesParts): Promise<void> {
   const { account, uid, factors } = interaction
   if (!factors.hasEmailCode) throw badRequest('wrong_step', 'This account takes no codes by mail.')
-  const reservation = await parts.mailThrottle.reserve({ email: account.email, address: ctx.ip })
+  const reservation = await parts.mailThrottle.reserve({ email: `factor ${account.sub}`, address: ctx.ip })
   if (!reservation.ok) {
     ctx.status = 429
     ctx.set('Retry-After', String(reservation.retryAfter))

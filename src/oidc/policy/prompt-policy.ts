@@ -1,4 +1,5 @@
 // Decides when the engine must ask the person: the standard's reasons, and consent each time from applications that can be impersonated.
+import type { Context } from 'koa'
 import { type Client as EngineClient, errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
@@ -39,12 +40,12 @@ export function createPromptPolicy({ config, clientOf, owesSecondFactor }: Promp
       'second_factor_owed',
       'the sign-in had fewer factors than this application demands',
       'login_required',
-      async ({ oidc }: KoaContextWithOIDC) => {
-        const { session, client, result } = oidc
+      async (ctx: KoaContextWithOIDC) => {
+        const { session, client, result } = ctx.oidc
         // The sign-in that has just ended went by this client's rule.
         if (!session?.accountId || !client || result?.login) return interactionPolicy.Check.NO_NEED_TO_PROMPT
         const signedIn = { sub: session.accountId, acr: session.acr, amr: session.amr ?? [] }
-        return owesSecondFactor(clientOf(client), signedIn)
+        return owesSecondFactor(ctx as unknown as Context, clientOf(client), signedIn)
       },
     ),
   )

@@ -22,7 +22,7 @@ export function factorsOn(database: Database, keys: Buffer[], clock: Clock) {
   const sealing = createSealing(keys)
   return {
     sealing,
-    store: createFactorStore({ database }),
+    store: createFactorStore({ canUseEmailCodes: true, database }),
     totp: createTotp({ database, sealing, issuerName: 'Gatehouse', now: () => clock.now }),
     recoveryCodes: createRecoveryCodes({ database, sealing }),
     passkeys: createPasskeys({ database, issuer, productName: 'Gatehouse' }),

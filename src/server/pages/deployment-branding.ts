@@ -1,8 +1,8 @@
 // Reads the branding folder of this deployment; a start is refused with every problem at once.
 import { join } from 'node:path'
-import { type Branding, createBranding } from '../branding/branding.ts'
-import { type BrandingFolder, readBranding } from '../branding/read-branding.ts'
-import { type Config, ConfigError } from '../config.ts'
+import { type Branding, createBranding } from '../../branding/branding.ts'
+import { type BrandingFolder, readBranding } from '../../branding/read-branding.ts'
+import { type Config, ConfigError } from '../../config.ts'
 
 type FolderParts = Pick<Config, 'brandingDir' | 'root'>
 

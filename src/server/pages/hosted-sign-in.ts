@@ -1,27 +1,26 @@
 // Puts the hosted sign-in together: what people are shown on the way to an application, and behind the links in their mail.
 import type Router from '@koa/router'
-import type { Context } from 'koa'
-import { createPasskeyTickets } from '../accounts/factors/passkey-tickets.ts'
-import { createFactorThrottle } from '../accounts/sign-in/factor-throttle.ts'
-import { createMailThrottle } from '../accounts/sign-in/mail-throttle.ts'
-import { createSignInThrottle } from '../accounts/sign-in/sign-in-throttle.ts'
-import { readDeviceToken } from '../http/cookies/device-cookie.ts'
-import { createRequestLimits } from '../http/request-limits.ts'
-import { createSignIn } from '../login/arrival/sign-in.ts'
-import { createSignUp } from '../login/arrival/sign-up.ts'
-import { createCompletion } from '../login/completion.ts'
-import { createConsentPage } from '../login/consent-page.ts'
-import { createInteractions } from '../login/interaction.ts'
-import { loginRoutes } from '../login/login-routes.ts'
-import { invitationRoutes } from '../login/recovery/invitation-routes.ts'
-import { notMeRoutes } from '../login/recovery/not-me-routes.ts'
-import { createPasswordReset } from '../login/recovery/password-reset.ts'
-import { resetPasswordRoutes } from '../login/recovery/reset-password-routes.ts'
-import { createSecondFactorCheck } from '../login/second-factor/second-factor-check.ts'
-import { cookieNames } from '../oidc/policy/engine-policy.ts'
-import type { Node } from './node.ts'
-import type { ServerParts } from './server.ts'
-import type { Stores } from './stores.ts'
+import { createPasskeyTickets } from '../../accounts/factors/passkey-tickets.ts'
+import { createFactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
+import { createMailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
+import { createSignInThrottle } from '../../accounts/sign-in/sign-in-throttle.ts'
+import { createRequestLimits } from '../../http/request-limits.ts'
+import { createSignIn } from '../../login/arrival/sign-in.ts'
+import { createSignUp } from '../../login/arrival/sign-up.ts'
+import { createCompletion } from '../../login/completion.ts'
+import { createConsentPage } from '../../login/consent-page.ts'
+import { createInteractions } from '../../login/interaction.ts'
+import { loginRoutes } from '../../login/login-routes.ts'
+import { invitationRoutes } from '../../login/recovery/invitation-routes.ts'
+import { notMeRoutes } from '../../login/recovery/not-me-routes.ts'
+import { createPasswordReset } from '../../login/recovery/password-reset.ts'
+import { resetPasswordRoutes } from '../../login/recovery/reset-password-routes.ts'
+import { createSecondFactorCheck } from '../../login/second-factor/second-factor-check.ts'
+import { cookieNames } from '../../oidc/policy/engine-policy.ts'
+import type { Node } from '../node.ts'
+import type { ServerParts } from '../server.ts'
+import type { Stores } from '../stores.ts'
+import { isDeviceRemembered } from './remembered-device.ts'
 
 export function hostedSignIn({ config }: Pick<ServerParts, 'config'>, stores: Stores, node: Node): Router[] {
   const shared = createShared(stores, node)
@@ -82,8 +81,7 @@ function createSteps(config: ServerParts['config'], stores: Stores, node: Node, 
     database,
     accounts,
     isPasswordExpired: node.passwordPolicy.isExpired,
-    isDeviceRemembered: async (ctx: Context, sub: string) =>
-      (await devices.find(readDeviceToken(ctx), sub))?.isRemembered ?? false,
+    isDeviceRemembered: isDeviceRemembered(stores),
     secondFactorRule: config.login.secondFactor,
     translations: node.translations,
     branding: node.branding,
@@ -104,6 +102,7 @@ function createSteps(config: ServerParts['config'], stores: Stores, node: Node, 
       throttle: shared.signInThrottle,
       activity,
       accountMail,
+      later: node.background.later,
     }),
     signUp: createSignUp({
       ...shared,
