@@ -29,7 +29,10 @@ export { expressAuth } from './frameworks/express-auth.ts'
 export { fastifyAuth } from './frameworks/fastify-auth.ts'
 export { koaAuth } from './frameworks/koa-auth.ts'
 export type { MiddlewareOptions } from './frameworks/request-check.ts'
+export { createGuard, type Guard, type GuardAnswer } from './guard.ts'
+export { identityHeaders, isIdentityHeader } from './identity-headers.ts'
 export type { Fetch } from './keys/fetch-json.ts'
+export type { GuardedRequest, RouteRule } from './rules/route-rules.ts'
 export { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 export type { VerifierOptions, VerifyOptions } from './verifier-options.ts'
 
@@ -61,6 +64,10 @@ export interface VerifiedToken {
 
 /** Checks access tokens for one service. Build it once and share it: it keeps the issuer's keys. */
 export interface Verifier {
+  /** The audience that it was made for. */
+  readonly audience: string
+  /** Fetches the issuer's keys unless they are at hand, for a readiness check. Rejects with VerifierError: they cannot be had. */
+  prepare(): Promise<void>
   /** Checks a token. Rejects with VerifierError; with TypeError when it is not given a string. */
   verify(token: string, options?: VerifyOptions): Promise<VerifiedToken>
   /**
@@ -107,6 +114,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   return {
+    audience,
+    async prepare() {
+      await cache.prepare().catch((error: unknown) => {
+        throw refuser(needsOf())(...verificationFailure(error, ''))
+      })
+    },
     async verify(token, more) {
       const needs = needsOf(more)
       if (typeof token !== 'string') throw new TypeError('verify() takes the token as a string.')

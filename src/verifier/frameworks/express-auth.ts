@@ -24,7 +24,7 @@ export function expressAuth(verifier: Verifier, options: MiddlewareOptions = {})
     check(request)
       .then((checked) => {
         if (checked.ok) {
-          request.token = checked.token
+          if (checked.token) request.token = checked.token
           next()
           return
         }

@@ -30,3 +30,9 @@ export function pathProblem(path: string): string | undefined {
     return 'it is not UTF-8'
   }
 }
+
+/** What is wrong with the value of the Host header; undefined for a name or an address, with or without port, and for none (HTTP/1.0). */
+export function hostProblem(host: string): string | undefined {
+  const isHost = /^([\w.-]{1,255}|\[[0-9a-f:.]{2,45}\])?(:\d{1,5})?$/i.test(host)
+  return isHost ? undefined : 'it is not a host name or an address'
+}
