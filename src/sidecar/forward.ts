@@ -29,7 +29,8 @@ export function forward(upstream: Upstream, exchange: Exchange, isAgain = false)
       else reject(error)
     }
     outgoing.once('error', settle)
-    // Without an error: it answered 101 to what was no upgrade.
+    // A service that switches protocols unasked: nobody would close that connection.
+    outgoing.once('upgrade', (_, socket) => socket.destroy())
     const broken = () => settle(new Error('The service broke off.'))
     outgoing.once('close', broken)
     outgoing.once('response', (answer) => {

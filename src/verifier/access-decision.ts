@@ -1,4 +1,4 @@
-// The one decision, the same in a service, beside it and at the gateway: may whoever holds this valid token do what is asked?
+// The one decision, the same in a service, beside it and at the gateway: whether the holder of a valid token may do what is asked.
 import type { JWTPayload } from 'jose'
 import { rolesOf, scopesOf, shown } from './access-token.ts'
 import { authenticationProblem, type UserAuthentication } from './user-authentication.ts'

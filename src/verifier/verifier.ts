@@ -25,11 +25,11 @@ import {
   type VerifyOptions,
 } from './verifier-options.ts'
 
+export { createGuard, type Guard, type GuardAnswer } from './application-guard.ts'
 export { expressAuth } from './frameworks/express-auth.ts'
 export { fastifyAuth } from './frameworks/fastify-auth.ts'
 export { koaAuth } from './frameworks/koa-auth.ts'
 export type { MiddlewareOptions } from './frameworks/request-check.ts'
-export { createGuard, type Guard, type GuardAnswer } from './guard.ts'
 export { identityHeaders, isIdentityHeader } from './identity-headers.ts'
 export type { Fetch } from './keys/fetch-json.ts'
 export type { GuardedRequest, RouteRule } from './rules/route-rules.ts'

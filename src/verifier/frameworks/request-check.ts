@@ -1,6 +1,7 @@
 // Checks one incoming request for any framework: the verified token, or the refusal to answer.
+
+import { createGuard, type GuardAnswer } from '../application-guard.ts'
 import { authorizationOf, type IncomingRequest } from '../authorization-header.ts'
-import { createGuard, type GuardAnswer } from '../guard.ts'
 import type { RouteRule } from '../rules/route-rules.ts'
 import type { Verifier } from '../verifier.ts'
 import { VerifierError } from '../verifier-error.ts'
