@@ -1,4 +1,4 @@
-// The short way to `gatehouse sidecar`, which stands beside every service: only what it needs is loaded, in a fifth of the memory.
+// The short way to `gatehouse sidecar`, which stands beside every service: only what it needs is loaded.
 import { Command, CommanderError } from 'commander'
 import { sidecarCommand } from './operations/sidecar-command.ts'
 import { packageRoot } from './package-root.ts'

