@@ -77,6 +77,11 @@ export function scopesOf({ scope }: JWTPayload): string[] {
   return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
 }
 
+/** The token's roles (RFC 9068 section 2.2.3.1): a list of names. */
+export function rolesOf({ roles }: JWTPayload): string[] {
+  return [roles].flat().filter((value) => typeof value === 'string')
+}
+
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 
 // RFC 9068 section 4 takes both; RFC 7515 section 4.1.9 makes media types case-insensitive.

@@ -11,8 +11,9 @@ import {
   issuedTypes,
 } from '../../clients/exchange/exchange-policy-store.ts'
 import { createTrustedIssuerStore } from '../../clients/exchange/trusted-issuer-store.ts'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound, refuseProblems } from '../refusals.ts'
 import { everyPage } from '../registry/every-page.ts'
 import { lines, table } from '../terminal.ts'

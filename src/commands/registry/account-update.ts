@@ -1,7 +1,8 @@
 // `gatehouse accounts update`: changes what an account says of a person.
 import type { Command } from 'commander'
-import { type CommandParts, collect } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { withDatabase } from '../open-database.ts'
+import { collect } from '../option-values.ts'
 import { accountJson, accountText } from './account-output.ts'
 import { accountRefusal } from './account-refusal.ts'
 import { demandAccount, englishOf, openAccounts } from './open-accounts.ts'

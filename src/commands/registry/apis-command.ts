@@ -8,9 +8,10 @@ import {
   signingAlgorithms,
   type TokenFormat,
 } from '../../apis/api-store.ts'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
 import { openKeyRing } from '../open-key-ring.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound, refuseProblems } from '../refusals.ts'
 import { lines, table } from '../terminal.ts'
 import { everyPage } from './every-page.ts'

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { ClientInput } from '../../clients/client-registration.ts'
 import { authMethods, idTokenAlgorithms } from '../../clients/client-rules.ts'
-import { collect } from '../command-parts.ts'
+import { collect } from '../option-values.ts'
 
 export interface ClientOptions {
   name?: string

@@ -1,9 +1,10 @@
 // `gatehouse token`: issues tokens for trying things and for administration, and tells what a token says and is worth.
 import { Command } from 'commander'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { addExplain } from '../exchange/explain-exchange.ts'
 import { withDatabase } from '../open-database.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal, UsageError } from '../refusals.ts'
 import { lines } from '../terminal.ts'
 import { issueAdminToken, issueMachineToken } from './issue-token.ts'
