@@ -2,6 +2,7 @@
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
 import { type AccessDemand, accessRefusal } from './access-decision.ts'
 import {
+  accessToken,
   audienceOf,
   claimsProblem,
   type Expected,
@@ -9,10 +10,17 @@ import {
   rolesOf,
   scopesOf,
   shapeProblem,
+  type TokenKind,
 } from './access-token.ts'
 import { bearerToken } from './authorization-header.ts'
 import { createIssuerKeys } from './keys/issuer-keys.ts'
 import { createJwksCache } from './keys/jwks-cache.ts'
+import {
+  onlyTransactionToken,
+  transactionToken,
+  type VerifiedTransaction,
+  verifiedTransaction,
+} from './transaction-token.ts'
 import { bothDemands } from './user-authentication.ts'
 import { verificationFailure } from './verification-failure.ts'
 import { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
@@ -33,6 +41,7 @@ export type { MiddlewareOptions } from './frameworks/request-check.ts'
 export { identityHeaders, isIdentityHeader } from './identity-headers.ts'
 export type { Fetch } from './keys/fetch-json.ts'
 export type { GuardedRequest, RouteRule } from './rules/route-rules.ts'
+export type { VerifiedTransaction } from './transaction-token.ts'
 export { VerifierError, type VerifierErrorCode } from './verifier-error.ts'
 export type { VerifierOptions, VerifyOptions } from './verifier-options.ts'
 
@@ -75,6 +84,14 @@ export interface Verifier {
    * is none, or all values as a list: more than one is refused. Rejects like `verify`.
    */
   authorize(authorization: string | readonly string[] | undefined, options?: VerifyOptions): Promise<VerifiedToken>
+  /**
+   * Checks a transaction token (draft-ietf-oauth-transaction-tokens) of the trust domain that is this verifier's `audience`: give it the
+   * request's `Txn-Token` header. No access token passes here, and no transaction token elsewhere. Rejects like `verify`.
+   */
+  verifyTransactionToken(
+    header: string | readonly string[] | undefined,
+    options?: VerifyOptions,
+  ): Promise<VerifiedTransaction>
 }
 
 const VERIFY_OPTIONS = new Set(['requiredScopes', 'roles', 'acrValues', 'maxAge'])
@@ -98,20 +115,22 @@ export function createVerifier(options: VerifierOptions): Verifier {
       new VerifierError(code, message, { realm: audience, ...needs, ...more })
   }
 
-  async function verify(token: string, needs: AccessDemand): Promise<VerifiedToken> {
+  async function claimsOf(token: string, needs: AccessDemand, kind: TokenKind): Promise<JWTPayload> {
     const refused = refuser(needs)
     const expected = { issuer, audience, clockTolerance, now: now() }
     // All that needs no key comes first: it names the cause, and a stranger's token makes nobody fetch keys.
-    const problem = shapeProblem(token) ?? contentProblem(token, algorithms, expected)
+    const problem = shapeProblem(token) ?? contentProblem(token, kind, algorithms, expected)
     if (problem) throw refused('invalid_token', problem)
-    const checks = { algorithms, issuer, audience, clockTolerance, currentDate: expected.now, typ: 'at+jwt' }
+    const checks = { algorithms, issuer, audience, clockTolerance, currentDate: expected.now, typ: kind.type }
     const { payload } = await jwtVerify(token, cache.find, checks).catch((error: unknown) => {
       throw refused(...verificationFailure(error, token))
     })
     const refusal = accessRefusal(payload, needs, expected)
     if (refusal) throw refused(refusal.code, refusal.message)
-    return verifiedToken(payload)
+    return payload
   }
+
+  const verify = async (token: string, needs: AccessDemand) => verifiedToken(await claimsOf(token, needs, accessToken))
 
   return {
     audience,
@@ -131,13 +150,24 @@ export function createVerifier(options: VerifierOptions): Verifier {
       if (!found.ok) throw refuser(needs)(found.code, found.reason)
       return verify(found.token, needs)
     },
+    async verifyTransactionToken(header, more) {
+      const needs = needsOf(more)
+      const found = onlyTransactionToken(header)
+      if (!found.ok) throw refuser(needs)(found.code, found.reason)
+      return verifiedTransaction(await claimsOf(found.token, needs, transactionToken))
+    },
   }
 }
 
-function contentProblem(token: string, algorithms: readonly string[], expected: Expected): string | undefined {
+function contentProblem(
+  token: string,
+  kind: TokenKind,
+  algorithms: readonly string[],
+  expected: Expected,
+): string | undefined {
   const content = decoded(token)
   if (!content) return 'The token is malformed: its header or its claims are not a base64url-encoded JSON object.'
-  return headerProblem(content.header, algorithms) ?? claimsProblem(content.claims, expected)
+  return headerProblem(content.header, algorithms, kind) ?? claimsProblem(content.claims, expected, kind)
 }
 
 function decoded(token: string) {

@@ -1,5 +1,6 @@
 // One short token that goes along with a transaction through all services (draft-ietf-oauth-transaction-tokens).
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { createVerifier } from '../../src/verifier/verifier.ts'
 import type { Application } from '../support/code-flow.ts'
 import {
   type ExchangeWorld,
@@ -202,6 +203,28 @@ describe('a transaction token', () => {
     expect(decodeJwt(txn)).toMatchObject({ req_wl: deep.clientId, act: { sub: caller.clientId } })
     const next = decodeJwt(String((await replace(deep, txn)).body.access_token))
     expect(next).toMatchObject({ req_wl: `${deep.clientId},${deep.clientId}`, act: { sub: caller.clientId } })
+  })
+})
+
+describe('three services in a row', () => {
+  it('each check it by the library, and each see the same transaction and all who came before', async () => {
+    const verifier = createVerifier({ issuer: world.issuer, audience: domain })
+    const first = await begun({ request_details: '{"article":"4711"}' })
+    const atOrders = await verifier.verifyTransactionToken(first, { requiredScopes: ['read', 'write'] })
+    const second = String((await replace(middle, first)).body.access_token)
+    const atStock = await verifier.verifyTransactionToken(second, { requiredScopes: ['read'] })
+    expect(atStock).toMatchObject({
+      transactionId: atOrders.transactionId,
+      subject: world.person.sub,
+      scopes: ['read'],
+      workloads: [edge.clientId, middle.clientId],
+      transactionContext: { article: '4711' },
+    })
+    await expect(verifier.verifyTransactionToken(second, { requiredScopes: ['write'] })).rejects.toMatchObject({
+      code: 'insufficient_scope',
+    })
+    await expect(verifier.verify(second)).rejects.toMatchObject({ code: 'invalid_token' })
+    await expect(verifier.verifyTransactionToken(token)).rejects.toMatchObject({ code: 'invalid_token' })
   })
 })
 

@@ -160,6 +160,7 @@ describe.each(Object.entries(applications))('a %s application', (_, start) => {
       prepare: () => Promise.resolve(),
       verify: () => Promise.reject(),
       authorize: () => Promise.reject(new Error('a bug')),
+      verifyTransactionToken: () => Promise.reject(),
     })
     try {
       expect((await fetch(app.url)).status).toBe(500)

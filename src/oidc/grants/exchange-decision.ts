@@ -92,7 +92,8 @@ export function exchangeDecision(policies: readonly ExchangePolicy[], demand: Ex
       'no_policy_for_audience',
       `no policy lets ${clientId} exchange anything for ${tokenType === 'txn_token' ? 'a transaction token of ' : ''}${audience}`,
     )
-  const candidates = forAudience.filter((policy) => isAbout(policy, subject))
+  // Where several would do, the oldest one counts, so that the answer does not depend on chance.
+  const candidates = forAudience.filter((policy) => isAbout(policy, subject)).sort(byAge)
   if (candidates.length === 0)
     return refused(
       'no_policy_for_subject',
@@ -116,6 +117,9 @@ function unfitness({ tokenType, audience, scopes, subject }: ExchangeDemand): Re
     ? undefined
     : refused('scope_needed', 'a transaction token has a purpose: name it as scope')
 }
+
+const byAge = (left: ExchangePolicy, right: ExchangePolicy): number =>
+  left.createdAt.getTime() - right.createdAt.getTime() || left.id.localeCompare(right.id)
 
 function isAbout({ subject: rule }: ExchangePolicy, { kind, audiences, clientId, issuer }: ExchangeDemand['subject']) {
   if (rule.kind === 'issuer') return kind === 'jwt' && rule.value === issuer
