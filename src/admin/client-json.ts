@@ -38,7 +38,15 @@ export function clientJson(client: Client, adminAudience: string): z.output<type
   }
 }
 
-const optional = ['jwks', 'jwks_uri', 'id_token_signed_response_alg', 'client_uri', 'policy_uri', 'tos_uri']
+const optional = [
+  'jwks',
+  'jwks_uri',
+  'id_token_signed_response_alg',
+  'id_token_encrypted_response_alg',
+  'client_uri',
+  'policy_uri',
+  'tos_uri',
+]
 
 const optionalMetadata = ({ metadata }: Client): Record<string, never> =>
   Object.fromEntries(
@@ -76,6 +84,7 @@ export function changesIn(body: z.output<typeof clientUpdate>): ClientInputChang
     jwks: body.jwks,
     jwksUri: body.jwks_uri,
     idTokenSignedResponseAlg: body.id_token_signed_response_alg,
+    idTokenEncryptedResponseAlg: body.id_token_encrypted_response_alg,
     clientUri: body.client_uri,
     policyUri: body.policy_uri,
     tosUri: body.tos_uri,

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import { accountRole } from '../accounts/account-fields.ts'
 import { addressParts, profileClaims } from '../accounts/standard-claims.ts'
 import { signingAlgorithms } from '../apis/api-store.ts'
-import { ruledClaims } from '../apis/token-claims.ts'
-import { authMethods, idTokenAlgorithms } from '../clients/client-rules.ts'
+import { authMethods, idTokenAlgorithms, idTokenEncryptionAlgorithms } from '../clients/client-rules.ts'
 import { clientKinds } from '../clients/client-store.ts'
+import { encryption, jwksAddress, publicJwks, tokenClaims } from './api-token-schemas.ts'
 
 const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
 const strings = z.array(z.string())
@@ -29,14 +29,23 @@ const clientFields = {
   token_endpoint_auth_method: z.enum(authMethods),
 }
 const optionalClientFields = {
-  jwks: z.looseObject({ keys: z.array(z.looseObject({})) }).meta({ description: 'Public keys only (RFC 7517)' }),
-  jwks_uri: z.string().meta({ description: 'https' }),
+  jwks: publicJwks,
+  jwks_uri: jwksAddress,
   id_token_signed_response_alg: z.enum(idTokenAlgorithms),
+  id_token_encrypted_response_alg: z.enum(idTokenEncryptionAlgorithms),
   client_uri: z.string(),
   policy_uri: z.string(),
   tos_uri: z.string(),
 }
-const { jwks, jwks_uri, id_token_signed_response_alg, client_uri, policy_uri, tos_uri } = optionalClientFields
+const {
+  jwks,
+  jwks_uri,
+  id_token_signed_response_alg,
+  id_token_encrypted_response_alg,
+  client_uri,
+  policy_uri,
+  tos_uri,
+} = optionalClientFields
 const removable = <T extends z.ZodType>(schema: T) => schema.nullable().meta({ description: unset })
 
 export const clientCreation = z
@@ -51,6 +60,7 @@ export const clientUpdate = z
     jwks: removable(jwks),
     jwks_uri: removable(jwks_uri),
     id_token_signed_response_alg: removable(id_token_signed_response_alg),
+    id_token_encrypted_response_alg: removable(id_token_encrypted_response_alg),
     client_uri: removable(client_uri),
     policy_uri: removable(policy_uri),
     tos_uri: removable(tos_uri),
@@ -68,6 +78,7 @@ const clientAnswer = {
   jwks: jwks.optional(),
   jwks_uri: jwks_uri.optional(),
   id_token_signed_response_alg: z.string().optional(),
+  id_token_encrypted_response_alg: z.string().optional(),
   client_uri: client_uri.optional(),
   policy_uri: policy_uri.optional(),
   tos_uri: tos_uri.optional(),
@@ -102,30 +113,6 @@ export const rotatedSecret = z
   .strictObject({ client_id: z.string(), client_secret: z.string(), old_secrets_expire_at: time })
   .meta({ id: 'RotatedSecret' })
 
-export const tokenClaims = z
-  .strictObject({
-    roles: z.union([z.literal('all'), strings]).meta({ description: 'Account roles that its tokens name in roles' }),
-    rules: z.array(
-      z.strictObject({
-        claim: z.enum(ruledClaims),
-        value: z.string(),
-        role: z.string().optional().meta({ description: 'For accounts with this role' }),
-        email_domain: z
-          .string()
-          .optional()
-          .meta({ description: 'For accounts with a verified address in this domain' }),
-      }),
-    ),
-    claims: z
-      .record(z.string(), z.string())
-      .meta({ description: 'Further claims by name, each with its place: account.email, account.profile.zoneinfo …' }),
-  })
-  .partial()
-  .meta({
-    description:
-      'What its tokens tell about an account (RFC 9068, 2.2.3.1); each part that is given replaces the one before',
-  })
-
 const apiFields = {
   name: z.string(),
   token_format: z.enum(['jwt', 'opaque']),
@@ -133,6 +120,7 @@ const apiFields = {
   signing_alg: z.enum(signingAlgorithms),
   introspection_clients: strings.meta({ description: 'Clients that may introspect every token for this API' }),
   token_claims: tokenClaims,
+  encryption,
 }
 const scopeGiven = z.strictObject({ scope: z.string(), description: z.string().default('') })
 export const apiCreation = z

@@ -1,6 +1,7 @@
 // Stores APIs (resource servers, RFC 8707): their audience, scopes, token format and lifetime.
 import type { Database } from '../database/database.ts'
 import type { TokenClaims } from './token-claims.ts'
+import type { ApiEncryption } from './token-encryption.ts'
 
 export const signingAlgorithms = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
 export type SigningAlgorithm = (typeof signingAlgorithms)[number]
@@ -23,6 +24,8 @@ export interface Api {
   introspectionClients: string[]
   /** What its tokens tell about an account. */
   tokenClaims: TokenClaims
+  /** Where the key is to which its access tokens are encrypted; undefined: they are signed only. */
+  encryption: ApiEncryption | undefined
   /** The server's own API; it cannot be removed. */
   isBuiltIn: boolean
   version: number
@@ -31,10 +34,18 @@ export interface Api {
 }
 
 export type NewApi = Pick<Api, 'audience' | 'name' | 'scopes'> &
-  Partial<Pick<Api, 'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'isBuiltIn' | 'introspectionClients' | 'tokenClaims'>>
+  Partial<
+    Pick<
+      Api,
+      'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'isBuiltIn' | 'introspectionClients' | 'tokenClaims' | 'encryption'
+    >
+  >
 export type ApiChanges = Partial<
   Pick<Api, 'name' | 'scopes' | 'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'introspectionClients' | 'tokenClaims'>
->
+> & {
+  /** Null: signed only. */
+  encryption?: ApiEncryption | null | undefined
+}
 
 interface Row {
   audience: string
@@ -44,6 +55,7 @@ interface Row {
   signing_alg: SigningAlgorithm
   built_in: boolean
   token_claims: TokenClaims
+  encryption: ApiEncryption | null
   version: number
   created_at: Date
   updated_at: Date
@@ -66,6 +78,7 @@ const toApi = (row: Row): Api => ({
   scopes: row.scopes,
   introspectionClients: row.introspection_clients,
   tokenClaims: row.token_claims,
+  encryption: row.encryption ?? undefined,
   isBuiltIn: row.built_in,
   version: row.version,
   createdAt: row.created_at,
@@ -96,8 +109,8 @@ export function createApiStore({ database }: { database: Database }) {
     insert: (api: NewApi): Promise<boolean> =>
       database.transaction(async () => {
         const rows = await database.query(
-          `INSERT INTO apis (audience, name, token_format, token_ttl, signing_alg, built_in, token_claims)
-           VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (audience) DO NOTHING RETURNING audience`,
+          `INSERT INTO apis (audience, name, token_format, token_ttl, signing_alg, built_in, token_claims, encryption)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (audience) DO NOTHING RETURNING audience`,
           [
             api.audience,
             api.name,
@@ -106,6 +119,7 @@ export function createApiStore({ database }: { database: Database }) {
             api.signingAlg ?? 'ES256',
             api.isBuiltIn ?? false,
             api.tokenClaims ?? {},
+            api.encryption,
           ],
         )
         if (rows.length === 0) return false
@@ -119,7 +133,8 @@ export function createApiStore({ database }: { database: Database }) {
       database.transaction(async () => {
         const rows = await database.query(
           `UPDATE apis SET name = coalesce($2, name), token_format = coalesce($3, token_format), token_ttl = coalesce($4, token_ttl),
-             signing_alg = coalesce($5, signing_alg), token_claims = coalesce($7, token_claims), version = version + 1, updated_at = now()
+             signing_alg = coalesce($5, signing_alg), token_claims = coalesce($7, token_claims),
+             encryption = CASE WHEN $8 THEN $9::jsonb ELSE encryption END, version = version + 1, updated_at = now()
            WHERE audience = $1 AND ($6::int IS NULL OR version = $6) RETURNING audience`,
           [
             audience,
@@ -129,6 +144,8 @@ export function createApiStore({ database }: { database: Database }) {
             changes.signingAlg,
             version,
             changes.tokenClaims,
+            changes.encryption !== undefined,
+            changes.encryption,
           ],
         )
         if (rows.length === 0) return undefined

@@ -2,7 +2,14 @@
 import type { Database } from '../database/database.ts'
 import { isMissingParent } from '../database/faults.ts'
 import { generateClientId, metadataFor } from './client-kinds.ts'
-import { type ClientInput, clientProblems, type GrantableApi, inputOf, type Problem } from './client-rules.ts'
+import {
+  type ClientInput,
+  clientProblems,
+  type GrantableApi,
+  idTokenEncryptionMethod,
+  inputOf,
+  type Problem,
+} from './client-rules.ts'
 import { digestClientSecret, generateClientSecret } from './client-secret.ts'
 import type { Client, ClientChanges, ClientMetadata, ClientStore } from './client-store.ts'
 import { mayExchangeTokens, withExchange } from './exchange/exchange-grant.ts'
@@ -18,6 +25,7 @@ export type ClientInputChanges = {
         | 'jwks'
         | 'jwksUri'
         | 'idTokenSignedResponseAlg'
+        | 'idTokenEncryptedResponseAlg'
         | 'clientUri'
         | 'policyUri'
         | 'tosUri'
@@ -178,6 +186,8 @@ const metadataOf = (input: ClientInput): Record<string, unknown> => ({
   jwks: input.jwks,
   jwks_uri: input.jwksUri,
   id_token_signed_response_alg: input.idTokenSignedResponseAlg,
+  id_token_encrypted_response_alg: input.idTokenEncryptedResponseAlg,
+  id_token_encrypted_response_enc: input.idTokenEncryptedResponseAlg && idTokenEncryptionMethod,
   client_uri: input.clientUri,
   policy_uri: input.policyUri,
   tos_uri: input.tosUri,

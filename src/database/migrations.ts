@@ -9,6 +9,7 @@ import * as factors from '../../migrations/20261125000002_factors.ts'
 import * as mail from '../../migrations/20261125000003_mail.ts'
 import * as tokenExchange from '../../migrations/20261125000012_token_exchange.ts'
 import * as tokenClaims from '../../migrations/20261125000015_token_claims.ts'
+import * as tokenEncryption from '../../migrations/20261125000016_token_encryption.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '20261123000001_applications': applications,
@@ -20,6 +21,7 @@ const migrations: Record<string, Knex.Migration> = {
   '20261125000003_mail': mail,
   '20261125000012_token_exchange': tokenExchange,
   '20261125000015_token_claims': tokenClaims,
+  '20261125000016_token_encryption': tokenEncryption,
 }
 
 export const migrationSource: Knex.MigrationSource<string> = {

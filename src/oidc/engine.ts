@@ -8,6 +8,7 @@ import type { Api } from '../apis/api-store.ts'
 import type { ClientCache } from '../clients/client-cache.ts'
 import { exchangeGrantType } from '../clients/exchange/exchange-grant.ts'
 import type { ExchangeRulesCache } from '../clients/exchange/exchange-rules-cache.ts'
+import type { ApiEncryptionKeys } from './encryption/api-encryption.ts'
 import { createEngineSeams, type SeamParts } from './engine-seams.ts'
 import { createAccountClaims } from './grants/account-claims.ts'
 import { createSubjectTokens } from './grants/subject-tokens.ts'
@@ -42,6 +43,7 @@ export interface EngineParts
   clients: AdapterParts['clients'] & { cache: ClientCache }
   exchangeRules: ExchangeRulesCache
   trustedJwts: TrustedJwts
+  encryption: ApiEncryptionKeys
   consents: ConsentStore
   owesSecondFactor: SecondFactorPolicy
   cookieKeys: string[]
@@ -97,7 +99,7 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
       dpopNonceSecret: sealing.derive('DPoP nonces'),
       clientOf,
       accountClaims: createAccountClaims(parts),
-      resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey }),
+      resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey, encryption: parts.encryption }),
       allowedPolicy: introspection.allowedPolicy,
       loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),
       promptPolicy: createPromptPolicy({ config, clientOf, owesSecondFactor: parts.owesSecondFactor }),

@@ -13,6 +13,7 @@ import { createKeyWatcher } from '../keys/key-watcher.ts'
 import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
+import { createApiEncryption } from '../oidc/encryption/api-encryption.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
 import { createOutwardFetch } from '../oidc/grants/outward-fetch.ts'
 import { createTrustedJwts } from '../oidc/grants/trusted-jwts.ts'
@@ -56,7 +57,7 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
     config,
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
-    trustedJwts: trustedJwts(stores),
+    ...outward(stores),
     cookieKeys: cookieKeys(config, stores),
     owesSecondFactor: createSecondFactorPolicy({
       rule: config.login.secondFactor,
@@ -100,8 +101,14 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
   }
 }
 
-const trustedJwts = ({ exchangeRules, accounts }: Stores) =>
-  createTrustedJwts({ findIssuer: exchangeRules.findIssuer, accounts, fetch: createOutwardFetch() })
+/** What asks others for their keys. */
+function outward({ exchangeRules, accounts }: Stores) {
+  const fetch = createOutwardFetch()
+  return {
+    trustedJwts: createTrustedJwts({ findIssuer: exchangeRules.findIssuer, accounts, fetch }),
+    encryption: createApiEncryption({ fetch, now: () => new Date() }),
+  }
+}
 
 export const cookieKeys = (config: Pick<Config, 'cookieKeys'>, { sealing }: Pick<Stores, 'sealing'>): string[] =>
   config.cookieKeys ?? [sealing.derive('cookies').toString('base64url')]

@@ -51,6 +51,13 @@ describe('registering APIs over the admin API', () => {
     ],
     ['a rule for everybody', { token_claims: { rules: [{ claim: 'roles', value: 'x' }] } }, 'token_claims'],
     ['a claim that is taken', { token_claims: { claims: { sub: 'account.email' } } }, 'token_claims'],
+    ['a key set without a key', { encryption: { jwks: { keys: [] } } }, 'encryption'],
+    ['a key in the own network', { encryption: { jwks_uri: 'https://10.0.0.1/jwks' } }, 'encryption'],
+    [
+      'encryption of opaque tokens',
+      { token_format: 'opaque', encryption: { jwks_uri: 'https://k.example/' } },
+      'encryption',
+    ],
     ['an unknown algorithm', { signing_alg: 'none' }, 'signing_alg'],
   ])('refuses %s', async (_, change, field) => {
     const answer = await world.call('POST', apisPath, { token, body: { ...good, ...change } })
@@ -73,6 +80,15 @@ describe('registering APIs over the admin API', () => {
       claims: {},
     })
     expect((await patch(audience, { name: 'other' })).body.token_claims).toMatchObject({ roles: 'all', rules })
+  })
+
+  it('keeps where the key is to which its tokens are encrypted, until it is taken away', async () => {
+    const audience = 'urn:sealed'
+    const encryption = { jwks_uri: 'https://keys.example/jwks' }
+    const made = await world.call('POST', apisPath, { token, body: { ...good, audience, encryption } })
+    expect(made.body.encryption).toEqual(encryption)
+    expect((await patch(audience, { name: 'other' })).body.encryption).toEqual(encryption)
+    expect((await patch(audience, { encryption: null })).body.encryption).toBeNull()
   })
 
   it('answers 409 for a taken audience, also when two come at once', async () => {

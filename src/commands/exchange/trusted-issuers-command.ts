@@ -1,5 +1,4 @@
 // `gatehouse trusted-issuers`: declares issuers outside whose JWTs may be exchanged, as exchange policies allow it.
-import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import { createTrustedIssuerRegistration } from '../../clients/exchange/trusted-issuer-registration.ts'
 import {
@@ -11,7 +10,8 @@ import {
 import { outwardUriProblem } from '../../oidc/policy/outward-uri.ts'
 import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
-import { CommandRefusal, notFound, reasonOf, refuseProblems } from '../refusals.ts'
+import { readJsonFile } from '../option-values.ts'
+import { CommandRefusal, notFound, refuseProblems } from '../refusals.ts'
 import { everyPage } from '../registry/every-page.ts'
 import { lines, table } from '../terminal.ts'
 
@@ -43,7 +43,7 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
     .action((options: CreateOptions) =>
       withDatabase(config(), async (open) => {
         const { issuer, audience, jwksUri, jwksFile, subjectClaim } = options
-        const jwks = jwksFile === undefined ? undefined : await readJson(jwksFile)
+        const jwks = jwksFile === undefined ? undefined : readJsonFile(jwksFile)
         const created = await registration(open).create({ issuer, audience, jwksUri, jwks, subjectClaim })
         if (!created.ok)
           throw created.reason
@@ -93,17 +93,6 @@ const registration = (open: OpenDatabase) =>
     issuer: open.config.issuer,
     outwardUriProblem,
   })
-
-async function readJson(path: string): Promise<object> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new CommandRefusal('invalid', `${path} cannot be read: ${reasonOf(error)}.`)
-  })
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    throw new CommandRefusal('invalid', `${path} is not JSON.`)
-  }
-}
 
 const issuerJson = (one: TrustedIssuer) => ({
   issuer: one.issuer,

@@ -11,7 +11,7 @@ import { wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound, refuseProblems, UsageError } from '../refusals.ts'
 import { table } from '../terminal.ts'
 import { apiGrants } from './api-grants.ts'
-import { type ClientOptions, clientChanges, clientOptions } from './client-options.ts'
+import { type ClientOptions, clientChanges, clientOptions, withoutNull } from './client-options.ts'
 import { clientJson, clientState, clientText, secretNote } from './client-output.ts'
 import { everyPage } from './every-page.ts'
 
@@ -35,10 +35,8 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
   const { granted } = apiGrants(clientOptions(command))
   command.action((options: ClientOptions & { type: ClientKind; name: string }) =>
     withDatabase(config(), async (open) => {
-      const { secondFactor, ...changes } = clientChanges(options)
       const input = {
-        ...changes,
-        secondFactor: secondFactor ?? undefined,
+        ...withoutNull(clientChanges(options)),
         kind: options.type,
         name: options.name,
         apis: granted(),

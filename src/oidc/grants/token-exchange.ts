@@ -6,6 +6,7 @@ import type { Api } from '../../apis/api-store.ts'
 import { exchangeGrantType } from '../../clients/exchange/exchange-grant.ts'
 import type { ExchangeRulesCache } from '../../clients/exchange/exchange-rules-cache.ts'
 import { signJwt } from '../../keys/sign-jwt.ts'
+import type { ApiEncryptionKeys } from '../encryption/api-encryption.ts'
 import { resourceServer } from '../policy/resource-policy.ts'
 import { noteExchangeClaims } from './exchange-claims.ts'
 import { type AllowedExchange, exchangeDecision, type RefusedExchange } from './exchange-decision.ts'
@@ -29,6 +30,7 @@ export interface TokenExchangeParts {
   issuer: string
   privateKeys: JSONWebKeySet
   demandKey(alg: Api['signingAlg']): Promise<void>
+  encryption: ApiEncryptionKeys
   now(): Date
 }
 
@@ -118,7 +120,11 @@ async function issue(ctx: KoaContextWithOIDC, { api, decision, subject, key }: I
     expiresIn: decision.lifetime,
     scope: decision.scopes.join(' ') || undefined,
   } as never)
-  token.resourceServer = new provider.ResourceServer(api.audience, resourceServer(api, decision.scopes) as never)
+  const encrypt = await parts.encryption.keyOf(api)
+  token.resourceServer = new provider.ResourceServer(
+    api.audience,
+    resourceServer(api, decision.scopes, encrypt) as never,
+  )
   if (key !== undefined) token.setThumbprint('jkt', key)
   ctx.oidc.entity('AccessToken', token)
   ctx.body = {

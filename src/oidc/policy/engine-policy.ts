@@ -3,6 +3,7 @@ import type { JSONWebKeySet } from 'jose'
 import { type Configuration, type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../../accounts/account-store.ts'
 import { generateClientId } from '../../clients/client-kinds.ts'
+import { idTokenEncryptionAlgorithms, idTokenEncryptionMethod } from '../../clients/client-rules.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
@@ -79,6 +80,8 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     enabledJWA: {
       clientAuthSigningAlgValues: [...algorithms],
       idTokenSigningAlgValues: [...algorithms],
+      idTokenEncryptionAlgValues: [...idTokenEncryptionAlgorithms],
+      idTokenEncryptionEncValues: [idTokenEncryptionMethod],
       userinfoSigningAlgValues: [...algorithms],
       dPoPSigningAlgValues: [...algorithms],
     },
@@ -124,6 +127,8 @@ function features({
       successSource: pages.successSource,
     },
     dPoP: { enabled: true, nonceSecret: dpopNonceSecret },
+    // To clients' own public keys.
+    encryption: { enabled: true },
     introspection: { enabled: true, allowedPolicy },
     pushedAuthorizationRequests: { enabled: true },
     registration: {
