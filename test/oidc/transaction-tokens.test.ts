@@ -1,5 +1,6 @@
 // One short token that goes along with a transaction through all services (draft-ietf-oauth-transaction-tokens).
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import { signJwt } from '../../src/keys/sign-jwt.ts'
 import { createVerifier } from '../../src/verifier/verifier.ts'
 import type { Application } from '../support/code-flow.ts'
 import {
@@ -163,6 +164,18 @@ describe('a transaction token', () => {
     ])
       expect(await refusal(replace(middle, wrong))).toEqual([400, 'invalid_request'])
     expect(await refusal(replace(middle, await world.accessToken(orders, app)))).toEqual([400, 'invalid_request'])
+  })
+
+  it('is refused when it is of another type, whatever it says', async () => {
+    const keys = world.gatehouse.server.node.currentKeys()
+    if (!keys) throw new Error('no keys')
+    const claims = decodeJwt(await begun())
+    for (const [typ, status] of [
+      ['txntoken+jwt', 200],
+      ['at+jwt', 400],
+      ['JWT', 400],
+    ] as const)
+      expect((await replace(middle, await signJwt(keys, 'ES256', { typ }, claims))).status).toBe(status)
   })
 
   it('is refused after it has expired', async () => {
