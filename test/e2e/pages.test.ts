@@ -11,9 +11,9 @@ import {
   samplePages,
   translatedPages,
 } from '../support/sample-pages.ts'
-import { assets, sampleHtml, translations } from '../support/spoken.ts'
+import { assets, ourScripts, sampleHtml, translations } from '../support/spoken.ts'
 
-const policy = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 const pages = [...samplePages, ...hostilePages, ...translatedPages, ...germanPages, ...hostileArabicPages]
 const addressOf = ({ view, state }: SamplePage) => `/${view}/${state}`
 const shots = process.env.GATEHOUSE_SHOTS
@@ -115,7 +115,9 @@ describe('each hosted page', () => {
       page.on('dialog', (dialog) => dialogs.push(dialog.message()))
       await page.goto(origin + addressOf(sample))
       expect(await axeViolations(page)).toEqual([])
-      expect(await page.locator('script, img, [onerror], [style], a[href^="javascript:"]').count()).toBe(0)
+      expect(await page.locator('img, [onerror], [style], a[href^="javascript:"]').count()).toBe(0)
+      const scripts = await page.locator('script').evaluateAll((all) => all.map((script) => script.getAttribute('src')))
+      expect([[], ourScripts]).toContainEqual(scripts)
       await photograph(page, sample, 'phone')
       expect(await widthsThatScroll(page)).toEqual([])
       expect([...complaints, ...dialogs]).toEqual([])
@@ -131,7 +133,7 @@ describe('each hosted page', () => {
           for (const closed of details) closed.setAttribute('open', '')
         })
         const small = await page.evaluate(() =>
-          [...document.querySelectorAll('summary, button, input:not([type=hidden]), main a:not([role=alert] a)')]
+          [...document.querySelectorAll('summary, button, input:not([type=hidden], [hidden]), main a:not([role=alert] a)')]
             .filter((control) => control.getBoundingClientRect().height < 44)
             .map((control) => control.outerHTML),
         )
@@ -161,7 +163,7 @@ describe('the forms', () => {
       for (const sample of samplePages) {
         await page.goto(origin + addressOf(sample))
         const found = await page.evaluate(() =>
-          [...document.querySelectorAll<HTMLInputElement>('input:not([type=hidden])')].map((input) => ({
+          [...document.querySelectorAll<HTMLInputElement>('input:not([type=hidden], [hidden])')].map((input) => ({
             html: input.outerHTML,
             isNamed: input.name !== '' && Boolean(input.labels?.[0]?.textContent?.trim()),
           })),

@@ -1,6 +1,7 @@
 // Data for every hosted page: as it usually is, with errors, and as somebody who means harm would fill it.
 import { join } from 'node:path'
 import { createTranslations } from '../../src/language/translations.ts'
+import { signInSamples } from './sample-sign-in-pages.ts'
 
 export interface SamplePage {
   view: string
@@ -10,19 +11,6 @@ export interface SamplePage {
   locale?: string
 }
 
-const signIn = {
-  action: '/interaction/7Yk2/sign-in',
-  clientName: 'Northwind Notes',
-  clientHost: 'notes.northwind.example',
-  signUpUrl: '/interaction/7Yk2/sign-up',
-  cancelUrl: '/interaction/7Yk2/abort',
-}
-const signUp = {
-  action: '/interaction/7Yk2/sign-up',
-  clientName: 'Northwind Notes',
-  minimumLength: 12,
-  signInUrl: '/interaction/7Yk2/sign-in',
-}
 const consent = {
   action: '/interaction/7Yk2/consent',
   abortAction: '/interaction/7Yk2/abort',
@@ -79,9 +67,6 @@ const mailboxMessage = {
 }
 
 const ordinary: SamplePage[] = [
-  { view: 'sign-in', state: 'empty', data: signIn },
-  { view: 'sign-in', state: 'hinted', data: { ...signIn, loginHint: 'mara.lindqvist@example.com' } },
-  { view: 'sign-up', state: 'empty', data: signUp },
   { view: 'consent', state: 'full', data: consent },
   {
     view: 'consent',
@@ -146,37 +131,6 @@ const ordinary: SamplePage[] = [
 
 const withErrors: SamplePage[] = [
   {
-    view: 'sign-in',
-    state: 'refused',
-    data: {
-      ...signIn,
-      email: 'mara.lindqvist@example.com',
-      error: { message: 'The email address or the password is not right. Check both and try again.' },
-    },
-  },
-  {
-    view: 'sign-in',
-    state: 'field-error',
-    data: {
-      ...signIn,
-      email: 'mara',
-      error: { field: 'email', message: 'Enter an email address, like name@example.com.' },
-    },
-  },
-  {
-    view: 'sign-up',
-    state: 'errors',
-    data: {
-      ...signUp,
-      email: 'mara.lindqvist',
-      name: 'Mara Lindqvist',
-      errors: [
-        { field: 'email', message: 'Enter an email address, like name@example.com.' },
-        { field: 'password', message: 'This password is too common. Choose one that is harder to guess.' },
-      ],
-    },
-  },
-  {
     view: 'first-administrator',
     state: 'errors',
     data: {
@@ -200,8 +154,9 @@ export const hostileText = `${markup}${override}${endless}`
 
 // What the server makes itself and nobody else can write.
 const ours = new Set([
-  ...['action', 'abortAction', 'switchAction', 'signUpUrl', 'signInUrl', 'cancelUrl', 'discoveryUrl', 'jwksUrl'],
+  ...['action', 'abortAction', 'switchAction', 'discoveryUrl', 'jwksUrl', 'base', 'nextUrl'],
   ...['xsrf', 'field', 'key', 'url', 'htmlUrl', 'listUrl'],
+  ...['method', 'others', 'factor', 'passkeyOptions', 'ticket', 'totp', 'codes'],
 ])
 
 export function spoiled(value: unknown, text: string, key = ''): unknown {
@@ -218,11 +173,13 @@ const spoiledPage = ({ data, ...page }: SamplePage): SamplePage => ({
   data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, spoiled(value, hostileText, key)])),
 })
 
-export const samplePages: SamplePage[] = [...ordinary, ...withErrors]
+export const samplePages: SamplePage[] = [...signInSamples, ...ordinary, ...withErrors]
 
 // One of each view, with every optional part of it shown.
 const fullest = ['empty', 'full', 'named', 'development', 'done', 'set-up', 'errors', 'error', 'refused']
-export const hostilePages: SamplePage[] = samplePages.filter(({ state }) => fullest.includes(state)).map(spoiledPage)
+export const hostilePages: SamplePage[] = samplePages
+  .filter(({ state }) => fullest.includes(state) || state.endsWith('-refused'))
+  .map(spoiledPage)
 
 const inLanguage = (locale: string) => (page: SamplePage) => ({ ...page, state: `${page.state}-${locale}`, locale })
 
