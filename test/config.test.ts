@@ -137,7 +137,8 @@ describe('the settings for mail', () => {
     ['smtp://me:pass@smtp.example.com', { isSecure: false, port: 587, startTls: 'required' }],
     ['smtp://me:pass@smtp.example.com:2525?starttls=optional', { port: 2525, startTls: 'optional' }],
     ['smtp://me:pass@127.0.0.1:1025', { host: '127.0.0.1', port: 1025, startTls: 'optional' }],
-    ['smtp://mailpit:1025', { host: 'mailpit', user: undefined, password: undefined, startTls: 'optional' }],
+    ['smtp://mailpit:1025', { host: 'mailpit', user: undefined, password: undefined, startTls: 'required' }],
+    ['smtp://mailpit:1025?starttls=off', { host: 'mailpit', port: 1025, startTls: 'off' }],
     ['smtp://[::1]?starttls=off', { host: '::1', port: 25, startTls: 'off' }],
   ])('understand %s', (url, expected) => {
     expect(server(url)).toMatchObject(expected)

@@ -38,14 +38,17 @@ export function fieldProblems(fields: AnyFields, schemes: Pick<HashSchemes, 'pro
   const checks: [keyof AccountInput, Sentence | undefined][] = [
     ['email', email === undefined ? undefined : emailProblem(email)],
     ['username', username === undefined ? undefined : usernameProblem(username)],
-    ['name', when(name !== undefined && !isPlainLine(name, 200), 'name')],
-    ['locale', when(Boolean(locale) && localeTag(locale ?? '') === undefined, 'locale')],
+    ['name', when(name !== undefined && !isPlainLine(name, 200), 'account-fields.name')],
+    ['locale', when(Boolean(locale) && localeTag(locale ?? '') === undefined, 'account-fields.locale')],
     [
       'roles',
-      when(wrongRole !== undefined, 'role', { role: wrongRole?.slice(0, 50) ?? '', known: accountRoles.join(', ') }),
+      when(wrongRole !== undefined, 'account-fields.role', {
+        role: wrongRole?.slice(0, 50) ?? '',
+        known: accountRoles.join(', '),
+      }),
     ],
     ['sub', sub === undefined ? undefined : subProblem(sub)],
-    ['createdAt', when(createdAt !== undefined && !(createdAt.getTime() > 0), 'created_at')],
+    ['createdAt', when(createdAt !== undefined && !(createdAt.getTime() > 0), 'account-fields.created_at')],
     ['passwordHash', passwordHash === undefined ? undefined : schemes.problem(passwordHash)],
   ]
   const problems = checks.flatMap(([field, sentence]): Problem[] => (sentence ? [{ field, ...sentence }] : []))
@@ -66,8 +69,8 @@ export function tidyFields<Fields extends AnyFields>(fields: Fields): Fields {
   }
 }
 
-const when = (isWrong: boolean, name: string, values?: Sentence['values']): Sentence | undefined =>
-  isWrong ? { key: `account-fields.${name}`, ...(values && { values }) } : undefined
+const when = (isWrong: boolean, key: string, values?: Sentence['values']): Sentence | undefined =>
+  isWrong ? { key, ...(values && { values }) } : undefined
 
 /** It is not asked whether mail arrives there. */
 function emailProblem(given: string): Sentence | undefined {
@@ -80,7 +83,7 @@ function emailProblem(given: string): Sentence | undefined {
     /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u.test(local) &&
     (domain === 'localhost' ||
       /^([\p{L}\p{M}\p{N}]([\p{L}\p{M}\p{N}-]{0,62})\.)+[\p{L}\p{N}][\p{L}\p{M}\p{N}-]*$/u.test(domain))
-  return when(!isGood, 'email')
+  return when(!isGood, 'account-fields.email')
 }
 
 // ASCII only: a name that looks like another's is another's in the eyes of who reads it, and the database's lower()
@@ -89,10 +92,13 @@ function usernameProblem(given: string): Sentence | undefined {
   const username = given.trim()
   // Empty takes it away.
   if (username === '') return undefined
-  return when(!/^[A-Za-z0-9](?:[A-Za-z0-9._-]{1,62})[A-Za-z0-9]$/.test(username), 'username')
+  return when(!/^[A-Za-z0-9](?:[A-Za-z0-9._-]{1,62})[A-Za-z0-9]$/.test(username), 'account-fields.username')
 }
 
 // OpenID Connect Core, 2: at most 255 ASCII characters. Client ids are another space (RFC 9700, 4.15).
 function subProblem(sub: string): Sentence | undefined {
-  return when(!/^[\x21-\x7e]{1,255}$/.test(sub), 'sub') ?? when(/^(client_|gatehouse-)/.test(sub), 'sub_like_client')
+  return (
+    when(!/^[\x21-\x7e]{1,255}$/.test(sub), 'account-fields.sub') ??
+    when(/^(client_|gatehouse-)/.test(sub), 'account-fields.sub_like_client')
+  )
 }

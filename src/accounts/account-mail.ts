@@ -24,9 +24,14 @@ export const mailLifetimes = {
   confirmEmail: 24 * 3600,
 } as const
 
-const lasts = (unit: 'days' | 'hours' | 'minutes', seconds: number): Sentence => ({
-  key: `mail.lasts-${unit}`,
-  values: { count: seconds / { days: 86_400, hours: 3600, minutes: 60 }[unit] },
+const units = {
+  days: { key: 'mail.lasts-days', seconds: 86_400 },
+  hours: { key: 'mail.lasts-hours', seconds: 3600 },
+  minutes: { key: 'mail.lasts-minutes', seconds: 60 },
+}
+const lasts = (unit: keyof typeof units, seconds: number): Sentence => ({
+  key: units[unit].key,
+  values: { count: seconds / units[unit].seconds },
 })
 const ignore: Sentence = { key: 'mail.ignore' }
 

@@ -49,25 +49,27 @@ export function createSecurityNotices({ send, issuer, links }: Parts) {
       closing: { key: 'mail.not-me', values: { count: notMeHours } },
     })
   }
-  const plainly = (title: string) => (account: Addressee, occasion: Occasion) =>
-    notify(account, occasion, { title, text: `${title}-text` })
+  const plainly = (title: string, text: string) => (account: Addressee, occasion: Occasion) =>
+    notify(account, occasion, { title, text })
   const aboutFactor =
-    (title: string) =>
+    (title: string, text: string) =>
     (account: Addressee, { factor, name, ...occasion }: FactorChange) =>
-      notify(account, occasion, { title, text: `${title}-text`, facts: factorFacts(factor, name) })
+      notify(account, occasion, { title, text, facts: factorFacts(factor, name) })
 
   return {
-    newDevice: plainly('mail.new-device'),
-    passwordChanged: plainly('mail.password-changed'),
-    recoveryCodesRegenerated: plainly('mail.recovery-codes-regenerated'),
-    accountLocked: plainly('mail.account-locked'),
-    factorAdded: aboutFactor('mail.factor-added'),
-    factorRemoved: aboutFactor('mail.factor-removed'),
+    newDevice: plainly('mail.new-device', 'mail.new-device-text'),
+    passwordChanged: plainly('mail.password-changed', 'mail.password-changed-text'),
+    recoveryCodesRegenerated: plainly('mail.recovery-codes-regenerated', 'mail.recovery-codes-regenerated-text'),
+    accountLocked: plainly('mail.account-locked', 'mail.account-locked-text'),
+    factorAdded: aboutFactor('mail.factor-added', 'mail.factor-added-text'),
+    factorRemoved: aboutFactor('mail.factor-removed', 'mail.factor-removed-text'),
     recoveryCodeUsed: (account: Addressee, { left, ...occasion }: Occasion & { left: number }) =>
       notify(account, occasion, {
         title: 'mail.recovery-code-used',
         text: 'mail.recovery-code-used-text',
-        more: [{ key: 'mail.recovery-codes-left', values: { count: left } }],
+        more: [
+          left > 0 ? { key: 'mail.recovery-codes-left', values: { count: left } } : { key: 'mail.recovery-codes-none' },
+        ],
       }),
     /** `account` as it was before: the former address hears of it. */
     emailChanged: (account: Addressee, { newEmail, ...occasion }: Occasion & { newEmail: string }) =>

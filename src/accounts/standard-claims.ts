@@ -17,7 +17,6 @@ export const profileClaims = [
 ] as const
 export const addressParts = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
 
-export type ProfileClaim = (typeof profileClaims)[number] | 'address'
 export type ProfileProblem = Sentence & { field: `profile.${string}` }
 
 /** The claim as it is kept, or undefined where it is none. */

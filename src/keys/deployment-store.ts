@@ -1,8 +1,6 @@
 // Stores what all nodes of one deployment have in common.
 import type { Database } from '../database/database.ts'
 
-export type DeploymentStore = ReturnType<typeof createDeploymentStore>
-
 export function createDeploymentStore({ database }: { database: Database }) {
   return {
     find: async (name: string): Promise<string | undefined> => {

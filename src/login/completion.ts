@@ -62,8 +62,8 @@ export function createCompletion(parts: CompletionParts) {
   return async (ctx: Context, { state, account, situation }: Interaction): Promise<void> => {
     const { progress } = state
     if (!progress || !account) throw badRequest('wrong_step', 'Sign in first.')
-    const remembered = situation.isDeviceRemembered && progress.methods.length === 1
-    await interactions.finish(ctx, () => complete(ctx, account, progress, remembered))
+    const isSpared = situation.isDeviceRemembered && levelOf(acrOf(progress.methods)) < 2
+    await interactions.finish(ctx, () => complete(ctx, account, progress, isSpared))
   }
 }
 
@@ -76,13 +76,13 @@ const isYoung = ({ createdAt }: Account) => Date.now() - createdAt.getTime() < 2
 const isFlood = (known: readonly Device[]) =>
   known.filter(({ createdAt }) => Date.now() - createdAt.getTime() < hour).length >= 5
 
-function authentication({ methods, authenticatedAt, securityVersion }: Progress, isRemembered: boolean) {
+function authentication({ methods, session, securityVersion }: Progress, isSpared: boolean) {
   return {
     acr: acrOf(methods),
     // RFC 8176: by risk, since this browser was trusted.
-    amr: [...amrOf(methods), ...(isRemembered ? ['rba'] : [])],
+    amr: [...amrOf(methods), ...(isSpared ? ['rba'] : [])],
     remember: true,
-    ts: authenticatedAt ?? Math.floor(Date.now() / 1000),
+    ts: session?.authenticatedAt ?? Math.floor(Date.now() / 1000),
     securityVersion,
   }
 }

@@ -1,8 +1,9 @@
 // Loads the half-finished sign-in that a request belongs to, keeps its state, and hands its outcome back to the engine.
+
 import type { Context } from 'koa'
 import type { InteractionResults, Provider } from 'oidc-provider'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
-import type { FactorSummary } from '../accounts/factors/factor-store.ts'
+import { type FactorSummary, noFactors } from '../accounts/factors/factor-store.ts'
 import type { Branding } from '../branding/branding.ts'
 import type { Client, ClientMetadata } from '../clients/client-store.ts'
 import { combinedDemand, type SecondFactorRule } from '../config/second-factor-rule.ts'
@@ -14,6 +15,7 @@ import type { Engine } from '../oidc/engine.ts'
 import { demandedAcr } from '../oidc/policy/acr.ts'
 import { nextStep, type Situation, type Step } from './next-step.ts'
 import { isFromSession, methodsOfSession, type Progress, type SignInState, stateIn, stateKey } from './sign-in-state.ts'
+import { wrongStep } from './wrong-step.ts'
 
 type EngineInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 
@@ -52,7 +54,6 @@ export type Interactions = ReturnType<typeof createInteractions>
 
 /** A sign-in takes the time that somebody needs to fetch a phone or a mail: each step that is passed gives it these seconds anew. */
 const stepSeconds = 900
-const noFactors: FactorSummary = { hasTotp: false, passkeys: 0, recoveryCodesLeft: 0, hasEmailCode: false }
 
 export function createInteractions(parts: InteractionParts) {
   const { engine, database, cookieNames } = parts
@@ -60,8 +61,7 @@ export function createInteractions(parts: InteractionParts) {
   /** Refuses a link that is not this browser's, or that is over; `steps` are those that the caller serves. */
   const load = async (ctx: Context, ...steps: Step[]): Promise<Interaction> => {
     const interaction = await describe(ctx, await find(ctx, engine.provider()), parts)
-    if (steps.length > 0 && !steps.includes(interaction.step))
-      throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
+    if (steps.length > 0 && !steps.includes(interaction.step)) throw wrongStep()
     return interaction
   }
 
@@ -172,11 +172,12 @@ async function progressOfSession(found: EngineInteraction, { engine, accounts }:
     accounts.find(session.accountId),
   ])
   if (!account || signedIn?.accountId !== account.sub || signedIn.loginTs === undefined) return undefined
+  const methods = methodsOfSession(session.amr, signedIn.loginTs)
   return {
     sub: account.sub,
     securityVersion: account.securityVersion,
-    methods: methodsOfSession(session.amr, signedIn.loginTs),
-    authenticatedAt: signedIn.loginTs,
+    methods,
+    session: { authenticatedAt: signedIn.loginTs, methods: methods.length },
   }
 }
 

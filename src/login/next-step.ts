@@ -1,5 +1,5 @@
 // The one place that decides what a person sees next on the way to an application.
-import type { FactorSummary } from '../accounts/factors/factor-store.ts'
+import { type FactorSummary, hasSecondFactor } from '../accounts/factors/factor-store.ts'
 import type { SecondFactorDemand } from '../config/second-factor-rule.ts'
 import { acrOf, levelOf, type PassedMethod } from '../oidc/policy/acr.ts'
 
@@ -73,11 +73,8 @@ function obligation({ demand, isDeviceRemembered }: Situation, { factors }: Pers
   if (demand === 'off') return 1
   // A factor counts that adds something: a code by mail beside a link by mail does not.
   if (demand === 'optional') return within > 1 && !isDeviceRemembered ? 2 : 1
-  return hasFactor(factors) && isDeviceRemembered ? 1 : 2
+  return hasSecondFactor(factors) && isDeviceRemembered ? 1 : 2
 }
-
-/** Recovery codes only stand in for another factor. */
-const hasFactor = (factors: FactorSummary) => factors.hasTotp || factors.passkeys > 0 || factors.hasEmailCode
 
 /** How far the account's own factors can still take this sign-in. */
 function levelWithin(methods: readonly PassedMethod[], factors: FactorSummary): number {

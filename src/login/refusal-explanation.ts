@@ -25,6 +25,13 @@ export function explainRefusal({ params, client, error, cause }: Refusal): Expla
       facts: [{ label: 'client_id that was sent', value: clientId }],
     }
   }
+  if (cause.name === 'SessionNotFound') {
+    return {
+      cause: 'This sign-in is not under way: it has ended, took too long, or was begun in another browser.',
+      fix: 'Begin again with a new authorization request.',
+      facts: [],
+    }
+  }
   return {
     cause: cause.error_detail ?? error.error_description ?? error.error,
     fix: 'Compare the request with the client as it is registered: `npx gatehouse clients show` prints it.',

@@ -6,8 +6,8 @@ export interface Progress {
   /** The account's when the first factor was shown: with a higher one all of this is over. */
   securityVersion: number
   methods: PassedMethod[]
-  /** Taken over from a session that is only to be stepped up: it keeps its time of authentication. */
-  authenticatedAt?: number
+  /** Of the session that is only to be stepped up: its time of authentication stays, and the first so many methods are its own. */
+  session?: { authenticatedAt: number; methods: number }
   /** The person asked to be spared the second factor in this browser. */
   remember?: boolean
 }
@@ -20,8 +20,7 @@ export interface SignInState {
 }
 
 /** Only the session speaks: nothing was shown in this sign-in. */
-export const isFromSession = ({ authenticatedAt, methods }: Progress): boolean =>
-  authenticatedAt !== undefined && methods.length === 1
+export const isFromSession = ({ session, methods }: Progress): boolean => methods.length === session?.methods
 
 /** An account that is made when its address is confirmed, and not before: nobody can prepare one for somebody else's address. */
 export interface PendingSignUp {
@@ -40,10 +39,18 @@ export const stateKey = 'signIn'
 export const stateIn = (result: Record<string, unknown> | undefined): SignInState =>
   (result?.[stateKey] as SignInState | undefined) ?? {}
 
-/** What a signed-in session has shown, for a step up from there. */
-export function methodsOfSession(amr: readonly string[] | undefined, at: number): PassedMethod[] {
-  if (amr?.includes('pwd')) return [{ method: 'password', at }]
-  return [{ method: 'link', at }]
+/**
+ * What a signed-in session has shown, read back from its `amr`, for a step up from there: never less, or a session would sink when
+ * more is asked for than its owner has. Those with a passkey have no step above them. Sessions of an earlier release name nothing;
+ * there were only passwords then.
+ */
+export function methodsOfSession(amr: readonly string[] = ['pwd'], at: number): PassedMethod[] {
+  const isByPassword = amr.includes('pwd')
+  return [
+    { method: isByPassword ? 'password' : 'link', at },
+    ...(amr.includes('otp') ? [{ method: 'totp', at } as const] : []),
+    ...(isByPassword && amr.includes('email') ? [{ method: 'email_code', at } as const] : []),
+  ]
 }
 
 type Method = Omit<PassedMethod, 'at'>

@@ -1,10 +1,10 @@
 // The first page of an account: who this is, how well it is secured, and where everything else stands.
 import Router from '@koa/router'
+import { hasSecondFactor } from '../accounts/factors/factor-store.ts'
 import type { ConnectionStore } from '../oidc/storage/connection-store.ts'
 import type { SessionStore } from '../oidc/storage/session-store.ts'
 import type { AccountDoor } from './account-door.ts'
 import type { ShowAccountPage } from './account-page.ts'
-import { hasSecondFactor } from './credentials/factor-changes.ts'
 
 export interface OverviewRoutesParts {
   door: AccountDoor

@@ -1,8 +1,6 @@
 // Does small things after an answer has left, and waits for them when the server stops.
 import type { Logger } from 'pino'
 
-export type Background = ReturnType<typeof createBackground>
-
 export function createBackground({ log }: { log: Pick<Logger, 'warn'> }) {
   const underWay = new Set<Promise<void>>()
   return {

@@ -1,6 +1,6 @@
 // What the tests of the texts look at: the catalogs of views/locales/, and every place in src/ and views/ that asks for a text.
 import { readdirSync, readFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '../..')
 const localesFolder = join(root, 'views/locales')
@@ -55,7 +55,7 @@ export const sourceFiles = (): SourceFile[] => filesUnder('src', '.ts')
 
 /** Of pages. Messages by mail are templates of another kind. */
 export const templates = (): SourceFile[] =>
-  filesUnder('views', '.eta').filter(({ name }) => !relative('views', name).startsWith('mail'))
+  filesUnder('views', '.eta').filter(({ name }) => !name.startsWith(join('views', 'mail/')))
 
 /** Every key that stands in a file as a literal: in `t('…')`, as `key: '…'`, or as any literal that begins as a key of an area does. */
 export function keysIn({ text }: SourceFile, areas: readonly string[]): string[] {
@@ -63,7 +63,7 @@ export function keysIn({ text }: SourceFile, areas: readonly string[]): string[]
     (match) => match[1] ?? match[2] ?? '',
   )
   const literals = [...text.matchAll(/'([a-z][a-z-]*)\.([\w.-]+)'/g)]
-    .filter(([, area = '', rest = '']) => areas.includes(area) && !/\.?(ts|eta|js|json|css)$/.test(rest))
+    .filter(([, area = '', rest = '']) => areas.includes(area) && !/(^|\.)(ts|eta|js|json|css)$/.test(rest))
     .map(([, area, rest]) => `${area}.${rest}`)
   return [...new Set([...asked, ...literals])].filter((key) => !key.endsWith('.'))
 }

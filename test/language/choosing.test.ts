@@ -190,8 +190,14 @@ describe('choosing another language in the footer', () => {
   })
 
   it('is kept for https alone where the server is', async () => {
-    const env = { NODE_ENV: 'production', GATEHOUSE_ISSUER: 'https://login.example.com' }
-    const production = await startTestServer({ env: { ...env, GATEHOUSE_COOKIE_KEYS: 'k'.repeat(32) } })
+    const production = await startTestServer({
+      env: {
+        NODE_ENV: 'production',
+        GATEHOUSE_ISSUER: 'https://login.example.com',
+        GATEHOUSE_COOKIE_KEYS: 'k'.repeat(32),
+        GATEHOUSE_SMTP_URL: 'smtp://127.0.0.1:9',
+      },
+    })
     const { port } = production.server.http.address() as AddressInfo
     const { headers } = await rawRequest(port, '/language', {
       method: 'POST',

@@ -1,4 +1,5 @@
 // Getting back in: the link that sets a new password, invitations, and “this wasn't me” (threats L4, L11).
+import { enrolApp } from '../support/authenticator-app.ts'
 import { type Application, authorizeUrl, obtainCode, pkce, redeem, refresh } from '../support/code-flow.ts'
 import { lastMailTo, linkIn, mailsTo } from '../support/mailbox.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
@@ -106,10 +107,7 @@ describe('a forgotten password', () => {
 
   it('still asks for the second factor', async () => {
     const person = await gatehouse.makeAccount()
-    const { totp } = gatehouse.server.node.factors
-    const { generate } = await import('otplib')
-    const begun = await totp.begin(person)
-    expect((await totp.confirm(person.sub, begun.enrolment, await generate({ secret: begun.secret }))).ok).toBe(true)
+    await enrolApp(gatehouse, person)
     await askForReset(person.email)
     await reset(await resetLink(person.email))
     const agent = createUserAgent()

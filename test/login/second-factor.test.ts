@@ -1,5 +1,5 @@
 // One more factor at sign-in: apps, recovery codes, codes by mail, remembered browsers, and every way round them (threats L6–L9).
-import { generate } from 'otplib'
+import { codeOf, enrolApp } from '../support/authenticator-app.ts'
 import { type Application, authorizeUrl, pkce, redeem } from '../support/code-flow.ts'
 import { codeIn, lastMailTo, mailsTo } from '../support/mailbox.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
@@ -27,17 +27,8 @@ interface Person {
 /** With an authenticator app whose codes of now and of the last half minute are still good. */
 async function personWithApp(): Promise<Person> {
   const account = await gatehouse.makeAccount()
-  const { totp } = gatehouse.server.node.factors
-  const begun = await totp.begin(account)
-  const enrolled = await totp.confirm(account.sub, begun.enrolment, await codeOf(begun.secret))
-  if (!enrolled.ok) throw new Error(enrolled.reason)
-  await gatehouse.server.stores.database.query('UPDATE totp_authenticators SET last_step = 0 WHERE sub = $1', [
-    account.sub,
-  ])
-  return { ...account, secret: begun.secret }
+  return { ...account, secret: await enrolApp(gatehouse, account) }
 }
-
-const codeOf = (secret: string, seconds = Date.now() / 1000) => generate({ secret, epoch: Math.floor(seconds) })
 
 async function begin(agent: UserAgent, params: Record<string, string> = {}, server = gatehouse, client = app) {
   const { verifier, challenge } = pkce()
@@ -313,6 +304,20 @@ describe('stepping up', () => {
     const done = await agent.submit(page, '/second-factor', { code: await codeOf(person.secret) })
     const claims = await idTokenOf(done, verifier)
     expect(claims).toMatchObject({ acr: 'urn:gatehouse:acr:2fa', amr: ['mfa', 'otp', 'pwd'] })
+  })
+
+  it('asks for nothing where the account has no more to show: the session stays as high as it was', async () => {
+    const person = await personWithApp()
+    const agent = createUserAgent()
+    const { page } = await withPassword(agent, person)
+    expect(codeFrom(await agent.submit(page, '/second-factor', { code: await codeOf(person.secret) }))).toBeTruthy()
+    for (const acr_values of ['phr', 'urn:gatehouse:acr:2fa']) {
+      const again = await begin(agent, { acr_values })
+      expect(await idTokenOf(again.page, again.verifier)).toMatchObject({
+        acr: 'urn:gatehouse:acr:2fa',
+        amr: ['mfa', 'otp', 'pwd'],
+      })
+    }
   })
 
   it('asks for everything where the sign-in is too old as well', async () => {

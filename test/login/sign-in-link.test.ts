@@ -1,4 +1,5 @@
 // Signing in by mail: the link, the code, and what must not happen with either (scanners, other browsers, strangers).
+import { enrolApp } from '../support/authenticator-app.ts'
 import { type Application, authorizeUrl, pkce, redeem } from '../support/code-flow.ts'
 import { codeIn, lastMailTo, linkIn, mailsTo } from '../support/mailbox.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
@@ -94,10 +95,7 @@ describe('a sign-in link', () => {
 
   it('does not go round a second factor', async () => {
     const person = await gatehouse.makeAccount()
-    const { totp } = gatehouse.server.node.factors
-    const { generate } = await import('otplib')
-    const begun = await totp.begin(person)
-    expect((await totp.confirm(person.sub, begun.enrolment, await generate({ secret: begun.secret }))).ok).toBe(true)
+    await enrolApp(gatehouse, person)
     const agent = createUserAgent()
     const { form } = await askForLink(agent, person.email)
     const page = await agent.submit(form, '/link/code', { code: codeIn(await lastMailTo(gatehouse, person.email)) })

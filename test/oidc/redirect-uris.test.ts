@@ -244,7 +244,9 @@ describe('the way back to the application', () => {
       body: form,
     })
     expect(posted.status).toBe(303)
-    const back = await agent.request(posted.location as URL)
+    const finished = await agent.request(posted.location as URL)
+    expect([finished.status, finished.location?.origin]).toEqual([303, gatehouse.issuer])
+    const back = await agent.request(finished.location as URL)
     expect(back.status).toBe(303)
     expect(back.location?.origin).toBe('https://app.example.com')
   })

@@ -143,8 +143,10 @@ describe('every cookie', () => {
       body: form,
     })
     seen.push(...page.headers.getSetCookie())
-    page = await watch.request(page.location as URL)
-    seen.push(...page.headers.getSetCookie())
+    while (page.location?.origin === gatehouse.issuer) {
+      page = await watch.request(page.location)
+      seen.push(...page.headers.getSetCookie())
+    }
     expect(seen.some((cookie) => cookie.startsWith('gatehouse-session='))).toBe(true)
     for (const cookie of seen) {
       expect(cookie).toMatch(/; httponly/i)
@@ -206,7 +208,7 @@ describe('every cookie', () => {
       expect(new URL(start.headers.location ?? '', issuer).origin).toBe(issuer)
       const signIn = `${pathOf(start)}/sign-in`
       const posted = await request(signIn, new URLSearchParams({ email: account.email, password: account.password }))
-      const back = await request(pathOf(posted))
+      const back = await request(pathOf(await request(pathOf(posted))))
       expect(new URL(back.headers.location ?? '').searchParams.get('code')).toBeTruthy()
       expect(new URL(back.headers.location ?? '').searchParams.get('iss')).toBe(issuer)
       expect(seen.some((cookie) => cookie.startsWith('__Host-gatehouse-session='))).toBe(true)

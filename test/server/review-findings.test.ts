@@ -66,27 +66,28 @@ describe('a tab that still carries the cookie from before it was renewed', () =>
 })
 
 describe('an account that goes while its owner is signing in', () => {
-  it.each(['disableAccount', 'deleteAccount'] as const)(
-    'is told to begin again after %s, and has no session',
-    async (end) => {
-      const going = await gatehouse.makeAccount()
-      const agent = createUserAgent()
-      const page = await agent.visit(authorizeUrl(gatehouse.issuer, app, challenge()))
-      const form = /action="(\/interaction\/[^"]+\/sign-in)"/.exec(page.text)?.[1] ?? ''
-      const posted = await agent.request(new URL(form, gatehouse.issuer), {
-        method: 'POST',
-        body: new URLSearchParams({ email: going.email, password: going.password }),
-      })
-      await gatehouse.server.node.revocation[end](going.sub)
-      const resumed = await agent.visit(posted.location as URL)
-      expect(resumed.status).toBe(400)
-      expect(resumed.text).toContain('Go back to the application and try again.')
-      const sessions = await gatehouse.server.stores.database.query('SELECT 1 FROM sessions WHERE sub = $1', [
-        going.sub,
-      ])
-      expect(sessions).toEqual([])
-    },
-  )
+  it.each([
+    ['disableAccount', 'once everything was shown', 400, 'Go back to the application and try again.'],
+    ['deleteAccount', 'once everything was shown', 400, 'Go back to the application and try again.'],
+    ['disableAccount', 'between two steps', 200, 'name="password"'],
+    ['deleteAccount', 'between two steps', 200, 'name="password"'],
+  ] as const)('begins again after %s %s, and has no session', async (end, when, status, text) => {
+    const going = await gatehouse.makeAccount()
+    const agent = createUserAgent()
+    const page = await agent.visit(authorizeUrl(gatehouse.issuer, app, challenge()))
+    const form = /action="(\/interaction\/[^"]+\/sign-in)"/.exec(page.text)?.[1] ?? ''
+    const posted = await agent.request(new URL(form, gatehouse.issuer), {
+      method: 'POST',
+      body: new URLSearchParams({ email: going.email, password: going.password }),
+    })
+    const next = when === 'between two steps' ? posted : await agent.request(posted.location as URL)
+    await gatehouse.server.node.revocation[end](going.sub)
+    const resumed = await agent.visit(next.location as URL)
+    expect(resumed.status).toBe(status)
+    expect(resumed.text).toContain(text)
+    const sessions = await gatehouse.server.stores.database.query('SELECT 1 FROM sessions WHERE sub = $1', [going.sub])
+    expect(sessions).toEqual([])
+  })
 })
 
 describe('the device page', () => {

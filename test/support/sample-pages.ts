@@ -183,11 +183,16 @@ export const hostilePages: SamplePage[] = samplePages
 
 const inLanguage = (locale: string) => (page: SamplePage) => ({ ...page, state: `${page.state}-${locale}`, locale })
 
+const translatedViews = new Set([
+  ...['sign-in', 'consent', 'error', 'device-code-input', 'sign-out'],
+  ...['second-factor', 'enrolment', 'sign-up-code', 'recovery-codes', 'invitation', 'not-me'],
+])
+const translatedStates = new Set(['refused', 'full', 'development', 'error', 'named', 'totp', 'passkey', 'sent'])
+
 /** German has the longest words, Japanese no spaces, and Arabic runs from right to left. */
 export const translatedPages: SamplePage[] = ['de', 'ja', 'ar'].flatMap((locale) =>
   samplePages
-    .filter(({ view }) => ['sign-in', 'consent', 'error', 'device-code-input', 'sign-out'].includes(view))
-    .filter(({ state }) => ['refused', 'full', 'development', 'error', 'named'].includes(state))
+    .filter(({ view, state }) => translatedViews.has(view) && translatedStates.has(state))
     .map(inLanguage(locale)),
 )
 export const germanPages: SamplePage[] = samplePages.map(inLanguage('de'))

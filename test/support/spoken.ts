@@ -16,8 +16,5 @@ const views = createViews({ directory: viewsDirectory, common })
 export const sampleHtml = ({ view, data, locale = 'en' }: SamplePage): string =>
   views.render(view, { returnTo: '/here?a=1&b=2', ...data }, translations.choose([locale]))
 
-/** The only two that a page may have. */
+/** The only two scripts that a page may have, by their addresses. */
 export const ourScripts = ['simplewebauthn.js', 'passkey.js'].map(assets.assetUrl)
-
-export const withoutOurScripts = (html: string): string =>
-  ourScripts.reduce((rest, url) => rest.replace(`<script src="${url}" defer></script>`, ''), html)

@@ -91,7 +91,8 @@ export function createUserAgent(cookies = new Map<string, Cookie>()): UserAgent 
   }
 }
 
-const decoded = (text: string) =>
+/** An attribute's value, as a browser reads it. */
+export const decoded = (text: string): string =>
   text
     .replace(/&amp;/g, '&')
     .replace(/&quot;/g, '"')

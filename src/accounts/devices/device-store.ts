@@ -26,8 +26,6 @@ export interface KnownDevice {
   hasShownFactor: boolean
 }
 
-export type DeviceStore = ReturnType<typeof createDeviceStore>
-
 interface Row {
   id: string
   user_agent: string

@@ -34,6 +34,6 @@ const known = (name: string, names: Record<string, string>): string | undefined 
 /** The same as a sentence, for a page or a message. */
 export function browserWords(userAgent: string): Sentence {
   const { browser, system } = describeUserAgent(userAgent)
-  if (browser && system) return { key: 'activity.browser-on-system', values: { browser, system } }
-  return browser ? { key: 'activity.browser', values: { browser } } : { key: 'activity.unknown-browser' }
+  if (browser && system) return { key: 'browser.on-system', values: { browser, system } }
+  return browser ? { key: 'browser.alone', values: { browser } } : { key: 'browser.unknown' }
 }

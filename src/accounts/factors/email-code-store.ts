@@ -43,8 +43,6 @@ const tryStatement = {
     RETURNING kept.sub, kept.details->>'code' = ANY($3) AS is_right`,
 }
 
-export type EmailCodeStore = ReturnType<typeof createEmailCodeStore>
-
 export function createEmailCodeStore({ database }: { database: Database }) {
   return {
     put: async ({ keys, purpose, sub, securityVersion, codeDigest, seconds }: NewEmailCode): Promise<void> => {

@@ -23,8 +23,6 @@ type Listing = (sealingKeys: readonly string[], after: string, limit: number) =>
 
 const batch = 500
 
-export type FactorResealing = ReturnType<typeof createFactorResealing>
-
 export function createFactorResealing({ database, sealing }: Parts) {
   const [newest = '', ...older] = sealing.fingerprints
 

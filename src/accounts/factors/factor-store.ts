@@ -25,7 +25,11 @@ const summaryStatement = {
     FROM accounts WHERE sub = $1`,
 }
 
-const none: FactorSummary = { hasTotp: false, passkeys: 0, recoveryCodesLeft: 0, hasEmailCode: false }
+/** Recovery codes only stand in for another factor. */
+export const hasSecondFactor = ({ hasTotp, passkeys, hasEmailCode }: FactorSummary): boolean =>
+  hasTotp || passkeys > 0 || hasEmailCode
+
+export const noFactors: FactorSummary = { hasTotp: false, passkeys: 0, recoveryCodesLeft: 0, hasEmailCode: false }
 
 export type FactorStore = ReturnType<typeof createFactorStore>
 
@@ -33,7 +37,7 @@ export function createFactorStore({ database, canUseEmailCodes }: { database: Da
   return {
     summary: async (sub: string): Promise<FactorSummary> => {
       const [row] = await database.query<Row>(summaryStatement, [sub])
-      if (!row) return none
+      if (!row) return noFactors
       return {
         hasTotp: row.has_totp,
         passkeys: row.passkeys,

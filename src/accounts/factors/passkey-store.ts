@@ -86,8 +86,6 @@ const useStatement = {
 
 const mostPasskeys = 20
 
-export type PasskeyStore = ReturnType<typeof createPasskeyStore>
-
 export function createPasskeyStore({ database }: { database: Database }) {
   const isChanged = async (statement: string | { name: string; text: string }, values: unknown[]) =>
     (await database.query(statement, values)).length > 0

@@ -12,12 +12,19 @@ import { createPasskeyStore, type PasskeyAdded, type PasskeyCredential } from '.
 
 export type { Passkey, PasskeyAdded } from './passkey-store.ts'
 
-export interface PasskeyRegistration {
+interface Answer {
   /** That went out with the options; it waits where the browser cannot write. */
   challenge: string
   /** JSON, as the page's script filled it in. */
   response: string
+}
+
+export interface PasskeyRegistration extends Answer {
   name: string
+}
+
+export interface PasskeyProof extends Answer {
+  sub?: string | undefined
 }
 
 export type PasskeyAuthenticated =
@@ -89,15 +96,7 @@ export function createPasskeys({ database, issuer, productName }: Parts) {
     },
 
     /** With a sub: only a passkey of that account. Each challenge serves once. */
-    authenticate: async ({
-      challenge,
-      response,
-      sub,
-    }: {
-      challenge: string
-      response: string
-      sub?: string | undefined
-    }): Promise<PasskeyAuthenticated> => {
+    authenticate: async ({ challenge, response, sub }: PasskeyProof): Promise<PasskeyAuthenticated> => {
       const claimed = claimedCredential(response)
       const credential = claimed && (await store.findCredential(claimed.credentialId))
       if (!credential || (sub !== undefined && credential.sub !== sub)) return { ok: false }

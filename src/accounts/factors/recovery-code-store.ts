@@ -26,8 +26,6 @@ const useStatement = {
 
 const toCode = (row: Row): SealedCode => ({ id: row.id, sub: row.sub, sealedDigest: row.sealed_digest })
 
-export type RecoveryCodeStore = ReturnType<typeof createRecoveryCodeStore>
-
 export function createRecoveryCodeStore({ database }: { database: Database }) {
   return {
     /** All or nothing: whoever replaces them at the same moment comes before or after, and leaves one set. */

@@ -30,8 +30,6 @@ const useStepStatement = {
 
 const toSeed = (row: Row): SealedSeed => ({ sub: row.sub, sealedSecret: row.sealed_secret })
 
-export type TotpStore = ReturnType<typeof createTotpStore>
-
 export function createTotpStore({ database }: { database: Database }) {
   const isChanged = async (statement: string | { name: string; text: string }, values: unknown[]) =>
     (await database.query(statement, values)).length > 0

@@ -3,7 +3,7 @@ import type { Config } from '../../config.ts'
 import type { Sentence } from '../../language/translations.ts'
 import type { Account } from '../account-store.ts'
 import type { Passwords } from './password.ts'
-import { passwordLength, passwordProblem } from './password-rules.ts'
+import { type CharacterClass, passwordLength, passwordProblem } from './password-rules.ts'
 import type { PasswordStrength } from './password-strength.ts'
 
 export interface PasswordContext {
@@ -40,6 +40,12 @@ interface Parts {
 }
 
 const day = 86_400_000
+const hintTexts: Record<CharacterClass, string> = {
+  lower: 'password.hint_lower',
+  upper: 'password.hint_upper',
+  digit: 'password.hint_digit',
+  symbol: 'password.hint_symbol',
+}
 
 export function createPasswordPolicy(parts: Parts): PasswordPolicy {
   const { rules, productName, strength, passwords, now } = parts
@@ -79,7 +85,7 @@ export function createPasswordPolicy(parts: Parts): PasswordPolicy {
     },
     hints: (hasSecondFactor) => [
       { key: 'password.hint_length', values: { minimum: minimumLength(hasSecondFactor) } },
-      ...composition.map((name) => ({ key: `password.hint_${name}` })),
+      ...composition.map((name) => ({ key: hintTexts[name] })),
       ...(historySize > 0 ? [{ key: 'password.hint_history' }] : []),
     ],
     minimumLength,

@@ -16,6 +16,13 @@ const classes: Record<CharacterClass, RegExp> = {
   symbol: /[\p{P}\p{S}]/u,
 }
 
+const lackingTexts: Record<CharacterClass, string> = {
+  lower: 'password.lacks_lower',
+  upper: 'password.lacks_upper',
+  digit: 'password.lacks_digit',
+  symbol: 'password.lacks_symbol',
+}
+
 export interface RuleContext {
   /** In code points: 15 where the password is the only factor, 8 beside a second one. */
   minimumLength: number
@@ -31,7 +38,7 @@ export function passwordProblem(password: string, context: RuleContext): Sentenc
   if (password.includes('\0') || !password.isWellFormed()) return { key: 'password.unusable_character' }
   if (passwordLength(password) < minimum) return { key: 'password.too_short', values: { minimum } }
   const lacking = composition.find((name) => !classes[name].test(password))
-  if (lacking) return { key: `password.lacks_${lacking}` }
+  if (lacking) return { key: lackingTexts[lacking] }
   const text = comparable(password)
   if ([...repeatedUnit(text)].length <= longestRepeatedUnit) return { key: 'password.repetition' }
   if (isSequence(text)) return { key: 'password.sequence' }

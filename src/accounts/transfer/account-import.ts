@@ -48,7 +48,7 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
       ]
       if (problems.length > 0) return { state: 'wrong', imported, problems }
       const tidy = { ...imported, account: tidyFields(imported.account) }
-      for (const key of keysOf(tidy)) lines.set(key, imported.line)
+      for (const { key } of keysOf(tidy)) lines.set(key, imported.line)
       return { state: 'new', imported: tidy }
     })
     const good = looked.filter(({ state }) => state === 'new')
@@ -109,18 +109,20 @@ export function createAccountImport({ store, schemes, sealing }: Parts) {
 }
 
 /** As it is compared: the database folds case in the same two. */
-function keysOf({ account: { sub, email, username } }: ImportedAccount): string[] {
+function keysOf({ account: { sub, email, username } }: ImportedAccount) {
   return [
-    `email ${email.trim().toLowerCase()}`,
-    ...(username ? [`username ${username.trim().toLowerCase()}`] : []),
-    ...(sub ? [`sub ${sub}`] : []),
+    { key: `email ${email.trim().toLowerCase()}`, duplicate: 'account-fields.duplicate_email' },
+    ...(username
+      ? [{ key: `username ${username.trim().toLowerCase()}`, duplicate: 'account-fields.duplicate_username' }]
+      : []),
+    ...(sub ? [{ key: `sub ${sub}`, duplicate: 'account-fields.duplicate_sub' }] : []),
   ]
 }
 
 function duplicateProblems(imported: ImportedAccount, lines: Map<string, number>): Sentence[] {
-  return keysOf(imported).flatMap((key) => {
+  return keysOf(imported).flatMap(({ key, duplicate }) => {
     const line = lines.get(key)
-    return line === undefined ? [] : [{ key: `account-fields.duplicate_${key.split(' ')[0]}`, values: { line } }]
+    return line === undefined ? [] : [{ key: duplicate, values: { line } }]
   })
 }
 

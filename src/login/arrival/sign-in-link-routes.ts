@@ -14,11 +14,11 @@ import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import { evenly } from '../even-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { reserveMail } from '../mail-reservation.ts'
 import { firstMethod } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
 
 export interface SignInLinkRoutesParts {
   issuer: string

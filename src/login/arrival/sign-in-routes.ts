@@ -9,10 +9,10 @@ import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import { type Interaction, type Interactions, publisherHost } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { firstMethod } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
 import type { SignIn } from './sign-in.ts'
 
 export interface SignInRoutesParts {
@@ -28,6 +28,7 @@ export interface SignInRoutesParts {
 }
 
 const scopeOf = (uid: string) => `sign-in ${uid}`
+const waits = { too_many: 'sign-in.too_many', locked: 'sign-in.locked', busy: 'sign-in.busy' }
 
 export function signInRoutes(parts: SignInRoutesParts): Router {
   const { interactions } = parts
@@ -74,7 +75,7 @@ async function handlePassword(ctx: Context, interaction: Interaction, parts: Sig
   ctx.set('Retry-After', String(result.retryAfter))
   await showSignIn(ctx, interaction, parts, {
     email: identifier,
-    error: waitingTime(`sign-in.${result.reason}`, result.retryAfter),
+    error: waitingTime(waits[result.reason], result.retryAfter),
   })
 }
 

@@ -1,8 +1,9 @@
 // The pages on which somebody makes an account: who they are, and the code that was sent to their address.
+
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
-import { badRequest, notFound } from '../../http/errors.ts'
+import { notFound } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
@@ -12,6 +13,7 @@ import type { Interaction, Interactions } from '../interaction.ts'
 import { visitOf } from '../occasion.ts'
 import type { FieldProblem } from '../registration-problems.ts'
 import { firstMethod } from '../sign-in-state.ts'
+import { wrongStep } from '../wrong-step.ts'
 import type { SignUp } from './sign-up.ts'
 
 export interface SignUpRoutesParts {
@@ -87,7 +89,7 @@ async function begin(ctx: Context, interaction: Interaction, parts: SignUpRoutes
 }
 
 function demandPending({ state }: Interaction) {
-  if (!state.signUp) throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
+  if (!state.signUp) throw wrongStep()
   return state.signUp
 }
 

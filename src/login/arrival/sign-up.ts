@@ -6,10 +6,10 @@ import type { EmailCodes } from '../../accounts/factors/email-codes.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import type { Sentence, Translator } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import { evenly } from '../even-time.ts'
 import { type FieldProblem, registrationProblems } from '../registration-problems.ts'
 import type { PendingSignUp } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
 
 export interface SignUpParts {
   registration: Pick<AccountRegistration, 'prepare'>

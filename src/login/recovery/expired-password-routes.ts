@@ -3,6 +3,7 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountMail } from '../../accounts/account-mail.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import type { PasswordChange } from '../../accounts/password/password-change.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
@@ -49,8 +50,7 @@ async function replace(ctx: Context, loaded: Interaction, parts: ExpiredPassword
   const interaction = demandStep(loaded)
   const { account, factors, state } = interaction
   const { password = '' } = readForm(ctx)
-  const hasSecondFactor = factors.hasTotp || factors.passkeys > 0 || factors.hasEmailCode
-  const changed = await parts.passwordChange.change(account, password, { hasSecondFactor })
+  const changed = await parts.passwordChange.change(account, password, { hasSecondFactor: hasSecondFactor(factors) })
   if (!changed.ok) {
     ctx.status = changed.reason === 'busy' ? 503 : 400
     return showExpiredPassword(ctx, interaction, parts, passwordProblem(changed))

@@ -9,10 +9,10 @@ import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import { evenly } from '../even-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { reserveMail } from '../mail-reservation.ts'
-import { waitingTime } from '../waiting-time.ts'
 import type { PasswordReset } from './password-reset.ts'
 
 export interface ForgottenPasswordParts {

@@ -1,4 +1,5 @@
 // Setting up a second factor on the way in, where it is demanded and the account has none that would do.
+
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
@@ -13,16 +14,16 @@ import type { Totp } from '../../accounts/factors/totp.ts'
 import type { FactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import type { Database } from '../../database/database.ts'
-import { badRequest } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { withMethod } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
+import { wrongStep } from '../wrong-step.ts'
 import { demandStep } from './second-factor-routes.ts'
 
 export interface EnrolmentRoutesParts {
@@ -49,6 +50,12 @@ type Factor = 'totp' | 'passkey' | 'email_code'
 /** Of the codes that are sent to try the mailbox. */
 const purpose = 'second-factor'
 const scopeOf = (uid: string) => `enrolment ${uid}`
+const codeTexts = { wrong_code: 'enrolment.wrong_code', expired: 'enrolment.expired' }
+const passkeyTexts = {
+  refused: 'enrolment.passkey-refused',
+  registered_already: 'enrolment.passkey-registered_already',
+  too_many: 'enrolment.passkey-no-more',
+}
 
 export function enrolmentRoutes(parts: EnrolmentRoutesParts): Router {
   const { interactions } = parts
@@ -109,7 +116,7 @@ function offeredFactors(
 }
 
 function demandOffered(interaction: Step, factor: Factor, parts: EnrolmentRoutesParts): void {
-  if (!offeredFactors(interaction, parts).includes(factor)) throw over()
+  if (!offeredFactors(interaction, parts).includes(factor)) throw wrongStep()
 }
 
 async function handleTotp(ctx: Context, interaction: Step, parts: EnrolmentRoutesParts): Promise<void> {
@@ -119,7 +126,7 @@ async function handleTotp(ctx: Context, interaction: Step, parts: EnrolmentRoute
   const confirmed = await enrol(ctx, interaction, 'totp', parts, () => parts.totp.confirm(sub, enrolment, code))
   if (confirmed.ok) return
   ctx.status = 400
-  const error = { key: `enrolment.${confirmed.reason}` }
+  const error = { key: codeTexts[confirmed.reason] }
   await showEnrolment(ctx, interaction, parts, { factor: 'totp', error, enrolment })
 }
 
@@ -132,7 +139,7 @@ async function handlePasskey(ctx: Context, interaction: Step, parts: EnrolmentRo
   )
   if (registered.ok) return
   ctx.status = 400
-  const error = { key: `enrolment.passkey-${registered.reason}` }
+  const error = { key: passkeyTexts[registered.reason] }
   await showEnrolment(ctx, interaction, parts, { factor: 'passkey', error })
 }
 
@@ -179,40 +186,39 @@ async function tooMany(ctx: Context, interaction: Step, parts: EnrolmentRoutesPa
   await showEnrolment(ctx, interaction, parts, { factor: 'email_code', error: waitingTime(key, retryAfter) })
 }
 
-type Tried = { ok: true; isUserVerified?: boolean } | { ok: false; reason: string; isUserVerified?: boolean }
+type Refused<Reason> = { ok: false; reason: Reason }
+type Tried<Reason> = { ok: true; isUserVerified?: boolean } | Refused<Reason>
 
 /**
  * All or nothing, and under the account's lock: of two that set up a first factor at once, the second finds that there is one
  * already. Who sets a factor up shows it: it counts in this sign-in. Recovery codes are shown here and never again.
  */
-async function enrol(
+async function enrol<Reason extends string>(
   ctx: Context,
   interaction: Step,
   method: Factor,
   parts: EnrolmentRoutesParts,
-  work: () => Promise<Tried>,
-): Promise<Tried> {
+  work: () => Promise<Tried<Reason>>,
+): Promise<{ ok: true } | Refused<Reason>> {
   const { account, uid, state, factors } = interaction
-  const done = await parts.database.transaction(async () => {
+  const { tried, codes } = await parts.database.transaction(async () => {
     const isCurrent = (await parts.accounts.lockForSignIn(account.sub)) === state.progress.securityVersion
-    if (!isCurrent || !isSame(await parts.factorStore.summary(account.sub), factors)) throw over()
+    if (!isCurrent || !isSame(await parts.factorStore.summary(account.sub), factors)) throw wrongStep()
     const tried = await work()
     if (!tried.ok) return { tried, codes: [] }
     const { isUserVerified } = tried
     const shown = { method, ...(isUserVerified === undefined ? undefined : { isUserVerified }) }
     await parts.interactions.save(ctx, interaction, { progress: withMethod(state.progress, shown) })
-    await parts.activity.append(account.sub, { type: 'factor_added', ...visitOf(ctx), details: { factor: method } })
+    const type = method === 'passkey' ? 'passkey_added' : 'factor_added'
+    await parts.activity.append(account.sub, { type, ...visitOf(ctx), details: { factor: method } })
     await parts.accountMail.factorAdded(account, { ...occasionOf(ctx), factor: method })
     return { tried, codes: factors.recoveryCodesLeft > 0 ? [] : await parts.recoveryCodes.regenerate(account.sub) }
   })
-  if (!done.tried.ok) return done.tried
-  if (done.codes.length > 0)
-    showPage(ctx, parts.views, 'recovery-codes', { codes: done.codes, nextUrl: `/interaction/${uid}` })
+  if (!tried.ok) return tried
+  if (codes.length > 0) showPage(ctx, parts.views, 'recovery-codes', { codes, nextUrl: `/interaction/${uid}` })
   else parts.interactions.goOn(ctx, interaction)
-  return done.tried
+  return tried
 }
 
 const isSame = (now: FactorSummary, before: FactorSummary) =>
   now.hasTotp === before.hasTotp && now.passkeys === before.passkeys && now.hasEmailCode === before.hasEmailCode
-
-const over = () => badRequest('wrong_step', 'This page is over. Go back to the application and try again.')

@@ -1,4 +1,5 @@
 // The page that asks for one more factor, and the ways to show it.
+
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import { type AccountMail, mailLifetimes } from '../../accounts/account-mail.ts'
@@ -16,10 +17,11 @@ import { showPage } from '../../http/show-page.ts'
 import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import type { Interaction, Interactions } from '../interaction.ts'
 import { occasionOf, visitOf } from '../occasion.ts'
 import { type Progress, withMethod } from '../sign-in-state.ts'
-import { waitingTime } from '../waiting-time.ts'
+import { wrongStep } from '../wrong-step.ts'
 import type { CodeMethod, SecondFactorCheck } from './second-factor-check.ts'
 import { type OfferedFactor, usefulFactors } from './useful-factors.ts'
 
@@ -77,7 +79,7 @@ export async function showSecondFactor(
     accountEmail: account.email,
     method: asked,
     others: offered.filter((name) => name !== asked),
-    canRemember: state.progress.authenticatedAt === undefined,
+    canRemember: state.progress.session === undefined,
     isSent: isSent || ctx.query.sent === 'yes',
     ...asking,
     error,
@@ -96,6 +98,12 @@ async function passkeyOptions(
 
 const scopeOf = (uid: string) => `second-factor ${uid}`
 
+const waits = { too_many: 'second-factor.too_many', locked: 'second-factor.locked' }
+const wrongTexts = {
+  totp: 'second-factor.wrong.totp',
+  email_code: 'second-factor.wrong.email_code',
+  recovery_code: 'second-factor.wrong.recovery_code',
+}
 const codeMethods: readonly string[] = ['totp', 'email_code', 'recovery_code'] satisfies CodeMethod[]
 const isCodeMethod = (method: OfferedFactor | undefined): method is CodeMethod =>
   method !== undefined && codeMethods.includes(method)
@@ -104,8 +112,7 @@ async function handleCode(ctx: Context, interaction: Step, parts: SecondFactorRo
   const { method: named = '', code = '', remember = '' } = readForm(ctx)
   const { account, state, factors, situation } = interaction
   const method = usefulFactors(state.progress.methods, factors, situation.demandedLevel).find((name) => name === named)
-  if (!isCodeMethod(method))
-    throw badRequest('wrong_step', 'This page is over. Go back to the application and try again.')
+  if (!isCodeMethod(method)) throw wrongStep()
   const device = await parts.devices.find(readDeviceToken(ctx), account.sub)
   const deviceId = device?.hasShownFactor ? device.id : undefined
   const checked = await parts.check({ sub: account.sub, method, code, scope: interaction.uid, deviceId })
@@ -115,11 +122,11 @@ async function handleCode(ctx: Context, interaction: Step, parts: SecondFactorRo
   }
   if (checked.reason === 'wrong') {
     ctx.status = 400
-    return showSecondFactor(ctx, interaction, parts, { method, error: { key: `second-factor.wrong.${method}` } })
+    return showSecondFactor(ctx, interaction, parts, { method, error: { key: wrongTexts[method] } })
   }
   ctx.status = 429
   ctx.set('Retry-After', String(checked.retryAfter))
-  const error = waitingTime(`second-factor.${checked.reason}`, checked.retryAfter)
+  const error = waitingTime(waits[checked.reason], checked.retryAfter)
   await showSecondFactor(ctx, interaction, parts, { method, error })
 }
 

@@ -1,25 +1,14 @@
 // What each OpenID Connect scope tells about a person (OpenID Connect Core sections 5.1 and 5.4). The words are the texts `consent.scope.…`.
 import type { Account } from '../../accounts/account-store.ts'
+import { addressParts, profileClaims } from '../../accounts/standard-claims.ts'
 
 /** Kept in `account.profile` by these names; the others have a column, or follow from one. */
-const profileClaims = [
-  'family_name',
-  'given_name',
-  'middle_name',
-  'nickname',
-  'profile',
-  'picture',
-  'website',
-  'gender',
-  'birthdate',
-  'zoneinfo',
-] as const
-const addressMembers = ['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'] as const
+const inProfileScope = profileClaims.filter((claim) => claim !== 'phone_number')
 
 export const claimsByScope = {
   // How somebody signed in stands in every ID token; userinfo does not tell it, since it belongs to one sign-in.
   openid: ['sub', 'acr', 'amr', 'auth_time'],
-  profile: ['name', 'preferred_username', ...profileClaims, 'locale', 'updated_at'],
+  profile: ['name', 'preferred_username', ...inProfileScope, 'locale', 'updated_at'],
   email: ['email', 'email_verified'],
   address: ['address'],
   phone: ['phone_number', 'phone_number_verified'],
@@ -35,7 +24,7 @@ export const scopesOfClaims = (claims: readonly string[]): string[] =>
 
 /** What is unknown is left out (section 5.3.2). */
 export const claimsOf = (account: Account) => ({
-  ...texts(account.profile, profileClaims),
+  ...texts(account.profile, inProfileScope),
   ...addressOf(account.profile.address),
   ...phoneOf(account.profile.phone_number),
   sub: account.sub,
@@ -54,7 +43,7 @@ const texts = (given: Readonly<Record<string, unknown>>, names: readonly string[
 
 function addressOf(given: unknown): { address?: Record<string, string> } {
   if (typeof given !== 'object' || given === null) return {}
-  const address = texts(given as Record<string, unknown>, addressMembers)
+  const address = texts(given as Record<string, unknown>, addressParts)
   return Object.keys(address).length > 0 ? { address } : {}
 }
 

@@ -41,8 +41,6 @@ const sweeps = [
 // Any constant that no other lock uses.
 const electionLock = 7_283_019_447
 
-export type ExpiryStore = ReturnType<typeof createExpiryStore>
-
 export function createExpiryStore({ database }: { database: Database }) {
   /** One batch; undefined when another node is at it. */
   const sweep = (text: string): Promise<number | undefined> =>

@@ -19,6 +19,7 @@ export interface AuthenticatorRoutesParts {
 }
 
 const path = '/account/second-factor/app'
+const refusedTexts = { wrong_code: 'enrolment.wrong_code', expired: 'enrolment.expired' }
 
 export function authenticatorRoutes(parts: AuthenticatorRoutesParts): Router {
   const { door, totp, factorChanges } = parts
@@ -68,5 +69,5 @@ async function confirm(ctx: Context, visitor: Visitor, parts: AuthenticatorRoute
   if (added.ok) return showAdded(ctx, visitor, added, parts.showPage, { key: 'account.authenticator.added' })
   if (added.reason === 'changed_meanwhile') return doneWith(ctx, path, { key: 'account.changed-meanwhile' })
   ctx.status = 400
-  await show(ctx, visitor, parts, { enrolment, error: { key: `enrolment.${added.reason}` } })
+  await show(ctx, visitor, parts, { enrolment, error: { key: refusedTexts[added.reason] } })
 }

@@ -104,8 +104,6 @@ const detailsOf = (factor: Factor, name: string | undefined) => ({ factor, ...(n
 const countOf = ({ hasTotp, passkeys, hasEmailCode }: FactorSummary) =>
   Number(hasTotp) + passkeys + Number(hasEmailCode)
 
-export const hasSecondFactor = (factors: FactorSummary): boolean => countOf(factors) > 0
-
 /** Why the account must keep it. Pure. */
 export function refusedRemoval(
   factor: Factor,

@@ -3,18 +3,18 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { AccountMail } from '../../accounts/account-mail.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import type { PasswordChange } from '../../accounts/password/password-change.ts'
 import type { PasswordPolicy } from '../../accounts/password/password-policy.ts'
 import { readDeviceToken } from '../../http/cookies/device-cookie.ts'
 import { readForm } from '../../http/form-body.ts'
+import { waitingTime } from '../../language/waiting-time.ts'
 import type { AccountDoor, Visitor } from '../account-door.ts'
 import type { FieldProblem, ShowAccountPage } from '../account-page.ts'
 import { callerOf } from '../caller.ts'
 import { doneWith } from '../notice.ts'
-import { waitingTime } from '../waiting-words.ts'
 import type { CredentialChange } from './credential-change.ts'
 import type { CurrentPassword } from './current-password.ts'
-import { hasSecondFactor } from './factor-changes.ts'
 
 export interface PasswordRoutesParts {
   door: AccountDoor
@@ -28,6 +28,7 @@ export interface PasswordRoutesParts {
 }
 
 const path = '/account/password'
+const waits = { too_many: 'sign-in.too_many', locked: 'sign-in.locked', busy: 'sign-in.busy' }
 
 export function passwordRoutes(parts: PasswordRoutesParts): Router {
   const { door } = parts
@@ -88,7 +89,7 @@ async function refusedCurrent(
   }
   ctx.status = checked.reason === 'busy' ? 503 : 429
   ctx.set('Retry-After', String(checked.retryAfter))
-  return { field: 'current', sentence: waitingTime(`sign-in.${checked.reason}`, checked.retryAfter) }
+  return { field: 'current', sentence: waitingTime(waits[checked.reason], checked.retryAfter) }
 }
 
 async function setPassword(

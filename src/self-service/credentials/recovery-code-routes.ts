@@ -1,10 +1,11 @@
 // The page that says how many recovery codes are left, and makes new ones.
 import Router from '@koa/router'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import type { AccountDoor } from '../account-door.ts'
 import type { ShowAccountPage } from '../account-page.ts'
 import { callerOf } from '../caller.ts'
 import { doneWith } from '../notice.ts'
-import { type FactorChanges, hasSecondFactor } from './factor-changes.ts'
+import type { FactorChanges } from './factor-changes.ts'
 
 export interface RecoveryCodeRoutesParts {
   door: AccountDoor

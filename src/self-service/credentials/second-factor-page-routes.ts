@@ -1,10 +1,10 @@
 // The page that shows what an account is secured with beside its password, and what there is to add.
 import Router from '@koa/router'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import type { Passkeys } from '../../accounts/factors/passkeys.ts'
 import { combinedDemand, type SecondFactorRule } from '../../config/second-factor-rule.ts'
 import type { AccountDoor } from '../account-door.ts'
 import type { ShowAccountPage } from '../account-page.ts'
-import { hasSecondFactor } from './factor-changes.ts'
 
 export interface SecondFactorPageParts {
   door: AccountDoor

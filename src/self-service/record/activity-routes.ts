@@ -48,7 +48,11 @@ export function activityRoutes({ door, showPage, activity }: ActivityRoutesParts
 function aboutOf({ factor, name, application, email }: Record<string, unknown>) {
   const given = [name, application, email].find((value) => typeof value === 'string' && value !== '')
   if (given !== undefined) return { text: given }
-  return typeof factor === 'string' && factors.has(factor) ? { key: `enrolment.factor.${factor}` } : undefined
+  return typeof factor === 'string' && Object.hasOwn(factors, factor) ? { key: factors[factor] } : undefined
 }
 
-const factors: ReadonlySet<string> = new Set(['totp', 'passkey', 'email_code'])
+const factors: Record<string, string> = {
+  totp: 'enrolment.factor.totp',
+  passkey: 'enrolment.factor.passkey',
+  email_code: 'enrolment.factor.email_code',
+}

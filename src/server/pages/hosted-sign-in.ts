@@ -1,5 +1,6 @@
 // Puts the hosted sign-in together: what people are shown on the way to an application, and behind the links in their mail.
 import type Router from '@koa/router'
+import { hasSecondFactor } from '../../accounts/factors/factor-store.ts'
 import { createPasskeyTickets } from '../../accounts/factors/passkey-tickets.ts'
 import { createFactorThrottle } from '../../accounts/sign-in/factor-throttle.ts'
 import { createMailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
@@ -27,11 +28,8 @@ export function hostedSignIn({ config }: Pick<ServerParts, 'config'>, stores: St
   const { issuer, login } = config
   const { accounts, database, links, activity, sessions } = stores
   const { views, passwordChange, accountMail, revocation } = node
-  const hasSecondFactor = async (sub: string) => {
-    const { hasTotp, passkeys, hasEmailCode } = await node.factors.store.summary(sub)
-    return hasTotp || passkeys > 0 || hasEmailCode
-  }
-  const minimumLength = async (sub: string) => node.passwordPolicy.minimumLength(await hasSecondFactor(sub))
+  const hasFactor = async (sub: string) => hasSecondFactor(await node.factors.store.summary(sub))
+  const minimumLength = async (sub: string) => node.passwordPolicy.minimumLength(await hasFactor(sub))
   const common = {
     issuer,
     views,
@@ -45,7 +43,7 @@ export function hostedSignIn({ config }: Pick<ServerParts, 'config'>, stores: St
     activity,
     minimumLength,
   }
-  const reset = createPasswordReset({ ...common, hasSecondFactor, unlock: shared.unlock })
+  const reset = createPasswordReset({ ...common, hasSecondFactor: hasFactor, unlock: shared.unlock })
   const { minimumPasswordLength, requiresSecondFactor } = node
   return [
     loginRoutes({ ...common, ...login, ...shared, ...createSteps(config, stores, node, shared), reset }),

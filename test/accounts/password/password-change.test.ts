@@ -48,7 +48,7 @@ describe('changing a password', () => {
   it('sets it, ends what was begun under the old one, and says what is wrong with a bad one', async () => {
     const parts = set({})
     const account = await person(parts)
-    expect(await parts.change(account, nth(1), alone)).toEqual({ ok: true })
+    expect(await parts.change(account, nth(1), alone)).toEqual({ ok: true, securityVersion: 2 })
     const after = await parts.accounts.findByEmail(account.email)
     expect(after).toMatchObject({ securityVersion: 2, isPasswordShort: false, passwordChangedAt: expect.any(Date) })
     expect(await parts.passwords.check(after, nth(1))).toMatchObject({ ok: true })
@@ -65,7 +65,7 @@ describe('changing a password', () => {
   it('takes a short one beside a second factor, and remembers that it is', async () => {
     const parts = set({})
     const account = await person(parts)
-    expect(await parts.change(account, 'kT7#vQ2!', { hasSecondFactor: true })).toEqual({ ok: true })
+    expect(await parts.change(account, 'kT7#vQ2!', { hasSecondFactor: true })).toMatchObject({ ok: true })
     expect(await parts.accounts.find(account.sub)).toMatchObject({ isPasswordShort: true })
     await parts.change(account, nth(1), { hasSecondFactor: true })
     expect(await parts.accounts.find(account.sub)).toMatchObject({ isPasswordShort: false })
@@ -74,21 +74,21 @@ describe('changing a password', () => {
   it('lets any come back unless history is kept', async () => {
     const parts = set({})
     const account = await person(parts)
-    for (const n of [1, 1, 2, 1]) expect(await parts.change(account, nth(n), alone)).toEqual({ ok: true })
+    for (const n of [1, 1, 2, 1]) expect(await parts.change(account, nth(n), alone)).toMatchObject({ ok: true })
     expect(await fresh.database.query('SELECT 1 FROM password_history WHERE sub = $1', [account.sub])).toEqual([])
   })
 
   it('refuses the present one and the last N, and forgets those before', async () => {
     const parts = set({ historySize: 2 })
     const account = await person(parts)
-    for (const n of [1, 2, 3, 4]) expect(await parts.change(account, nth(n), alone)).toEqual({ ok: true })
+    for (const n of [1, 2, 3, 4]) expect(await parts.change(account, nth(n), alone)).toMatchObject({ ok: true })
     for (const n of [4, 3, 2])
       expect(await parts.change(account, nth(n), alone)).toEqual({
         ok: false,
         reason: 'refused',
         problem: { key: 'password.used_before' },
       })
-    expect(await parts.change(account, nth(1), alone)).toEqual({ ok: true })
+    expect(await parts.change(account, nth(1), alone)).toMatchObject({ ok: true })
   })
 
   it('refuses the present one where passwords expire, also one that came from another system', async () => {
@@ -96,8 +96,8 @@ describe('changing a password', () => {
     const { hash } = await import('@node-rs/bcrypt')
     const account = await person(parts, await hash(nth(7), { cost: 4 }))
     expect(await parts.change(account, nth(7), alone)).toMatchObject({ problem: { key: 'password.used_before' } })
-    expect(await parts.change(account, nth(8), alone)).toEqual({ ok: true })
-    expect(await parts.change(account, nth(7), alone)).toEqual({ ok: true })
+    expect(await parts.change(account, nth(8), alone)).toMatchObject({ ok: true })
+    expect(await parts.change(account, nth(7), alone)).toMatchObject({ ok: true })
   })
 
   it('says that it is busy, and leaves the password as it was', async () => {

@@ -9,6 +9,8 @@ import type { HashScheme } from './hash-scheme.ts'
 import { pbkdf2Hash } from './pbkdf2-hash.ts'
 import { scryptHash } from './scrypt-hash.ts'
 
+const texts = { malformed: 'account-fields.hash_malformed', too_costly: 'account-fields.hash_too_costly' }
+
 export type HashSchemes = ReturnType<typeof createHashSchemes>
 
 export function createHashSchemes({ sealing }: { sealing: Pick<Sealing, 'seal' | 'open'> }) {
@@ -23,7 +25,7 @@ export function createHashSchemes({ sealing }: { sealing: Pick<Sealing, 'seal' |
       // Sealed here or elsewhere: what is exported is not.
       if (!scheme || firebase.isSealed(hash)) return { key: 'account-fields.hash_unknown' }
       const problem = scheme.problem(hash)
-      return problem && { key: `account-fields.hash_${problem}`, values: { scheme: scheme.name } }
+      return problem && { key: texts[problem], values: { scheme: scheme.name } }
     },
     /** As it is kept here: what is secret in it is sealed. */
     toStored: firebase.toStored,

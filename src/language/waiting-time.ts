@@ -1,5 +1,5 @@
 // Says how long somebody has to wait, in seconds or minutes.
-import type { Sentence } from '../language/translations.ts'
+import type { Sentence } from './translations.ts'
 
 /** The key has two texts, `….seconds` and `….minutes`, each with a `count`. */
 export const waitingTime = (key: string, seconds: number): Sentence =>
