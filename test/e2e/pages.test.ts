@@ -13,7 +13,8 @@ import {
 } from '../support/sample-pages.ts'
 import { assets, ourScripts, sampleHtml, translations } from '../support/spoken.ts'
 
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 const pages = [...samplePages, ...hostilePages, ...translatedPages, ...germanPages, ...hostileArabicPages]
 const addressOf = ({ view, state }: SamplePage) => `/${view}/${state}`
 const shots = process.env.GATEHOUSE_SHOTS
@@ -133,7 +134,11 @@ describe('each hosted page', () => {
           for (const closed of details) closed.setAttribute('open', '')
         })
         const small = await page.evaluate(() =>
-          [...document.querySelectorAll('summary, button, input:not([type=hidden], [hidden]), main a:not([role=alert] a)')]
+          [
+            ...document.querySelectorAll(
+              'summary, button, input:not([type=hidden], [hidden]), main a:not([role=alert] a)',
+            ),
+          ]
             // Around a box to tick, all of its label takes the tap.
             .filter((control) => (control.closest('label') ?? control).getBoundingClientRect().height < 44)
             .map((control) => control.outerHTML),

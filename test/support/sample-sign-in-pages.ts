@@ -32,6 +32,7 @@ const signInPages: SamplePage[] = [
     data: { ...signIn, clientHost: undefined, canSignUp: false, canUseLinks: false, hasUsernames: true },
   },
   { view: 'sign-in', state: 'refused', data: { ...signIn, email, error: { key: 'sign-in.wrong' } } },
+  { view: 'sign-in', state: 'without-name', data: { ...signIn, error: { key: 'sign-in.name-first' } } },
   { view: 'sign-in', state: 'passkey-refused', data: { ...signIn, error: { key: 'sign-in.passkey-refused' } } },
   ...['busy', 'too_many', 'locked'].map((reason) => ({
     view: 'sign-in',
@@ -80,13 +81,22 @@ const signUpPages: SamplePage[] = [
       name: 'Mara Lindqvist',
       username: 'mara',
       errors: [
-        { field: 'username', message: 'This username is taken. Choose another one.' },
         { field: 'email', message: 'Enter an email address, like name@example.com.' },
         { field: 'password', message: 'This password is too common. Choose one that is harder to guess.' },
       ],
     },
   },
   { view: 'sign-up-code', state: 'sent', data: { base, clientName, email } },
+  {
+    view: 'sign-up',
+    state: 'taken',
+    data: {
+      ...signUp,
+      hasUsernames: true,
+      ...{ email, username: 'mara' },
+      errors: [{ field: 'username', message: 'This username is taken. Choose another one.' }],
+    },
+  },
   {
     view: 'sign-up-code',
     state: 'wrong-refused',
