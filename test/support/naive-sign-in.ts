@@ -1,7 +1,10 @@
-// Makes a server's hosted sign-in look, then write, as most do: codes and links are found and then struck off, tries are read and then counted.
+// Makes a server's hosted sign-in look, then write, as most do: codes and links are found and then struck off, tries are read and then counted, and only for an account is there anything to do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Limit, SignInThrottleStore } from '../../src/accounts/sign-in/sign-in-throttle-store.ts'
 import type { Server } from '../../src/server/server.ts'
+
+/** Milliseconds that a mail server takes, while the person waits. */
+const mailServer = 150
 
 export function makeSignInNaive({ stores, node }: Pick<Server, 'stores' | 'node'>): void {
   const { database, sealing, links, throttleStore } = stores
@@ -47,6 +50,17 @@ export function makeSignInNaive({ stores, node }: Pick<Server, 'stores' | 'node'
     await redeem(purpose, token)
     return found
   }
+
+  const { check } = node.passwords
+  node.passwords.check = async (account, password) =>
+    account ? check(account, password) : { ok: false, reason: 'wrong' }
+
+  const { accountMail } = node
+  const afterwards = <Given extends unknown[]>(send: (...given: Given) => Promise<void>) => {
+    return (...given: Given) => sleep(mailServer).then(() => send(...given))
+  }
+  accountMail.passwordReset = afterwards(accountMail.passwordReset)
+  accountMail.signInLink = afterwards(accountMail.signInLink)
 
   throttleStore.reserve = naiveReserve(stores)
   throttleStore.giveBack = async () => undefined
