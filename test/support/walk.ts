@@ -32,7 +32,8 @@ export interface Trail {
 }
 
 const shots = process.env.GATEHOUSE_SHOTS
-const expected = /^Failed to load resource: the server responded with a status of (400|410|429)/
+const expected =
+  /^Failed to load resource: the server responded with a status of (400|410|429)|^Autofocus processing was blocked/
 
 export async function startTrail(env: Record<string, string> = {}): Promise<Trail> {
   const [server, browser, application] = await Promise.all([
