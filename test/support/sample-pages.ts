@@ -175,6 +175,15 @@ const spoiledPage = ({ data, ...page }: SamplePage): SamplePage => ({
 
 export const samplePages: SamplePage[] = [...signInSamples, ...ordinary, ...withErrors]
 
+const isRefusal = ({ state }: SamplePage) => /refused|error/.test(state)
+const views = [...new Set(samplePages.map(({ view }) => view))]
+
+/** Of each view the first state, and the first that has something to complain about. */
+export const chosenPages: SamplePage[] = views.flatMap((view) => {
+  const states = samplePages.filter((page) => page.view === view)
+  return [...new Set([states[0], states.find(isRefusal)])].flatMap((page) => page ?? [])
+})
+
 // One of each view, with every optional part of it shown.
 const fullest = ['empty', 'full', 'named', 'development', 'done', 'set-up', 'errors', 'error', 'refused']
 export const hostilePages: SamplePage[] = samplePages
