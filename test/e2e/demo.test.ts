@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { launchBrowser } from '../support/chromium.ts'
 import { type FreshDatabase, freshDatabase } from '../support/fresh-database.ts'
 import { freePort } from '../support/test-server.ts'
@@ -51,6 +51,16 @@ const shoot = async (page: Page, name: string) => {
 
 const password = () => /Password +(.+)/.exec(said)?.[1] ?? ''
 
+/** As a developer reads it: in the mailbox of the server, in another tab. */
+async function mailedCode(context: BrowserContext): Promise<string> {
+  const mailbox = await context.newPage()
+  await mailbox.goto(`http://localhost:${port}/dev/mailbox`)
+  await mailbox.getByRole('link', { name: 'Your code to create an account' }).click()
+  const code = await mailbox.getByText(/^\s*\d{6}\s*$/).textContent()
+  await mailbox.close()
+  return code?.trim() ?? ''
+}
+
 describe('the demo', () => {
   it('has its machine client call the API', () => {
     expect(said).toMatch(/called the API and got 200/)
@@ -68,11 +78,11 @@ describe('the demo', () => {
     await page.getByRole('link', { name: 'Sign in with Gatehouse' }).click()
     await page.getByLabel('Email address').fill('demo@example.com')
     await page.getByLabel('Password').fill('a wrong passphrase')
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
     await page.getByText('The email address or the password is not right.').waitFor()
     await shoot(page, 'wrong-password')
     await page.getByLabel('Password').fill(password())
-    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
     await page.getByText('Signed in as').waitFor()
     expect(new URL(page.url()).port).toBe(String(port + 1))
 
@@ -100,7 +110,9 @@ describe('the demo', () => {
     await page.getByLabel('Email address').fill('new@example.com')
     await page.getByLabel('Password').fill('quite a long passphrase of my own')
     await shoot(page, 'sign-up')
-    await page.getByRole('button').first().click()
+    await page.getByRole('button', { name: 'Create account' }).click()
+    await page.getByLabel('Code from the message').fill(await mailedCode(context))
+    await page.getByRole('button', { name: 'Continue' }).click()
     await page.getByText('Signed in as').waitFor()
     await context.close()
   }, 60_000)
