@@ -48,6 +48,24 @@ const routes: Record<
   'DELETE /accounts/{sub}': { path: ({ account }) => `/accounts/${account}`, scope: 'accounts:write' },
   'POST /accounts/{sub}/disable': { path: ({ account }) => `/accounts/${account}/disable`, scope: 'accounts:write' },
   'POST /accounts/{sub}/unlock': { path: ({ account }) => `/accounts/${account}/unlock`, scope: 'accounts:write' },
+  'POST /accounts/{sub}/invitation': {
+    path: ({ account }) => `/accounts/${account}/invitation`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/one-time-link': {
+    path: ({ account }) => `/accounts/${account}/one-time-link`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/reset-factors': {
+    path: ({ account }) => `/accounts/${account}/reset-factors`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/sign-out': { path: ({ account }) => `/accounts/${account}/sign-out`, scope: 'accounts:write' },
+  'GET /accounts/{sub}/sessions': { path: ({ account }) => `/accounts/${account}/sessions`, scope: 'accounts:read' },
+  'DELETE /accounts/{sub}/sessions/{uid}': {
+    path: ({ account }) => `/accounts/${account}/sessions/s-${account}`,
+    scope: 'accounts:write',
+  },
   'POST /accounts/{sub}/enable': { path: ({ account }) => `/accounts/${account}/enable`, scope: 'accounts:write' },
 }
 interface Ids {
@@ -107,6 +125,10 @@ const target = async (): Promise<Ids> => {
   await world.clients.insert({ clientId: ids.client, kind: 'web', name: 'x', metadata })
   await world.apis.insert({ audience: ids.api, name: 'x', scopes: [] })
   await world.accounts.insert({ sub: id, email: `${id}@example.com` })
+  await world.database.query(
+    `INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ($1, $2, '{}', now() + interval '1 day')`,
+    [`s-${id}`, id],
+  )
   await world.apis.remove('urn:new')
   await world.database.query("DELETE FROM accounts WHERE email = 'new@example.com'")
   return ids
@@ -229,7 +251,11 @@ describe('who may call the admin API', () => {
   it('left untouched what all of these aimed at', async () => {
     expect(await world.clients.find(shared.client)).toMatchObject({ version: 1 })
     expect(await world.apis.find(shared.api)).toMatchObject({ version: 1 })
-    expect(await world.accounts.find(shared.account)).toMatchObject({ version: 1 })
+    expect(await world.accounts.find(shared.account)).toMatchObject({ version: 1, securityVersion: 1 })
+    expect(world.letters.filter(({ to }) => to.startsWith(shared.account))).toEqual([])
+    const kept = async (table: string) =>
+      (await world.database.query(`SELECT 1 FROM ${table} WHERE sub = $1`, [shared.account])).length
+    expect([await kept('sessions'), await kept('one_time_links')]).toEqual([1, 0])
   })
 
   it('never ended in a bug', () => {
