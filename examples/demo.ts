@@ -114,6 +114,7 @@ console.log(`
   Account           ${account.email}
   Password          ${account.password}
   Gatehouse         ${issuer}
+  Mailbox           ${issuer}/dev/mailbox (what Gatehouse would send, such as the code for a new account)
   Orders API        ${apiUrl}
 
   The machine client called the API and got ${report.status}:

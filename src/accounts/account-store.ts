@@ -164,8 +164,9 @@ async function update(
       `UPDATE accounts SET email = coalesce($2, email), email_verified = coalesce($3, email_verified), name = coalesce($4, name),
          roles = coalesce($5, roles), username = nullif(coalesce($7, username), ''), profile = coalesce($8, profile),
          locale = nullif(coalesce($9, locale), ''),
-         -- What was mailed to the former address is worth nothing any more.
-         security_version = security_version + (lower(coalesce($2, email)) <> lower(email))::int, version = version + 1, updated_at = now()
+         -- What was mailed to the former address is worth nothing any more, nor a link that was made when it could do less.
+         security_version = security_version + (lower(coalesce($2, email)) <> lower(email) OR coalesce($5, roles) <> roles)::int,
+         version = version + 1, updated_at = now()
        WHERE sub = $1 AND ($6::int IS NULL OR version = $6) RETURNING *`,
       [
         sub,

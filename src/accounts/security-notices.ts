@@ -62,6 +62,8 @@ export function createSecurityNotices({ send, issuer, links }: Parts) {
     recoveryCodesRegenerated: plainly('mail.recovery-codes-regenerated', 'mail.recovery-codes-regenerated-text'),
     accountLocked: plainly('mail.account-locked', 'mail.account-locked-text'),
     factorAdded: aboutFactor('mail.factor-added', 'mail.factor-added-text'),
+    /** All of them, by an operator. */
+    factorsReset: plainly('mail.factors-reset', 'mail.factors-reset-text'),
     factorRemoved: aboutFactor('mail.factor-removed', 'mail.factor-removed-text'),
     recoveryCodeUsed: (account: Addressee, { left, ...occasion }: Occasion & { left: number }) =>
       notify(account, occasion, {

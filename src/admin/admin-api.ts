@@ -1,7 +1,9 @@
 // Mounts the admin JSON API at /admin/api/v1 and its OpenAPI document at /admin/api/openapi.json.
 import Router from '@koa/router'
 import type { Middleware } from 'koa'
-import { type AccountsResourceParts, accountsResource } from './accounts-resource.ts'
+import { type AccountSessionsParts, accountSessionsResource } from './accounts/account-sessions-resource.ts'
+import { type AccountSupportResourceParts, accountSupportResource } from './accounts/account-support-resource.ts'
+import { type AccountsResourceParts, accountsResource } from './accounts/accounts-resource.ts'
 import { type ApisResourceParts, apisResource } from './apis-resource.ts'
 import { type ClientsResourceParts, clientsResource } from './clients-resource.ts'
 import { type ExchangePoliciesResourceParts, exchangePoliciesResource } from './exchange/exchange-policies-resource.ts'
@@ -13,6 +15,8 @@ export type AdminApiParts = Omit<GuardParts, 'findClient' | 'findAccount'> &
   ClientsResourceParts &
   ApisResourceParts &
   AccountsResourceParts &
+  AccountSupportResourceParts &
+  AccountSessionsParts &
   ExchangePoliciesResourceParts &
   TrustedIssuersResourceParts
 
@@ -21,13 +25,9 @@ export function adminApi(parts: AdminApiParts): Middleware {
   const { clients, accounts, issuer } = parts
   // From the tables, not from a cache: a right that is withdrawn here ends here.
   const guard = createGuard({ ...parts, findClient: clients.find, findAccount: accounts.find })
-  const operations = [
-    ...clientsResource(parts),
-    ...apisResource(parts),
-    ...accountsResource(parts),
-    ...exchangePoliciesResource(parts),
-    ...trustedIssuersResource(parts),
-  ]
+  const people = [...accountsResource(parts), ...accountSupportResource(parts), ...accountSessionsResource(parts)]
+  const exchange = [...exchangePoliciesResource(parts), ...trustedIssuersResource(parts)]
+  const operations = [...clientsResource(parts), ...apisResource(parts), ...people, ...exchange]
   const document = JSON.stringify(openApiDocument({ issuer, operations }))
 
   const router = new Router({ prefix: '/admin/api' })

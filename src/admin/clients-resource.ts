@@ -81,7 +81,10 @@ function creating(parts: ClientsResourceParts): Operation {
     refusals: [],
     handle: async ({ caller, body }) => {
       demandScopes(caller, body.admin_scopes ?? [])
-      const input = { ...changesIn(body), kind: body.type, name: body.client_name }
+      const changes = changesIn(body)
+      // null, as it is shown where there is none.
+      const secondFactor = changes.secondFactor ?? undefined
+      const input = { ...changes, secondFactor, kind: body.type, name: body.client_name }
       if (body.id_token_signed_response_alg) await ensureAlgorithm(body.id_token_signed_response_alg)
       const created = await clientRegistration.create(input as Parameters<ClientRegistration['create']>[0])
       if (!created.ok) throw invalidFields(namedFields(created.problems, fieldNames))

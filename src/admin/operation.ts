@@ -13,13 +13,13 @@ export interface OperationDescription {
   id: string
   summary: string
   method: Method
-  /** With at most one parameter, as OpenAPI writes it: `/clients/{client_id}`. */
+  /** As OpenAPI writes it: `/clients/{client_id}`. */
   path: string
   /** The scope that its caller must hold. */
   scope: string
   body?: z.ZodType | undefined
   query?: z.ZodType | undefined
-  status: 200 | 201 | 204
+  status: 200 | 201 | 202 | 204
   answer?: z.ZodType | undefined
   /** The statuses that it may refuse with, apart from 400, 401 and 403. */
   refusals: readonly number[]
@@ -28,7 +28,9 @@ export interface OperationDescription {
 
 export interface OperationRequest<Body, Query> {
   caller: Caller
-  /** The decoded path parameter, or an empty string. */
+  /** The decoded path parameters by their names. */
+  params: Readonly<Record<string, string | undefined>>
+  /** The first of them, or an empty string. */
   id: string
   body: Body
   query: Query
@@ -64,8 +66,9 @@ export function operation<Body = object, Query = object>(typed: Typed<Body, Quer
       const caller = await guard.admit(ctx, typed.scope)
       const query = parsed(querySchema, { ...ctx.query }, 'query')
       const body = parsed(bodySchema, rawBody(ctx).length === 0 ? {} : readJson(ctx), 'body')
-      const id = Object.values(ctx.params as Record<string, string>)[0] ?? ''
-      send(ctx, typed.status, await handle({ caller, id, body, query, ifMatch: ctx.get('If-Match') }))
+      const params = ctx.params as Record<string, string>
+      const id = Object.values(params)[0] ?? ''
+      send(ctx, typed.status, await handle({ caller, params, id, body, query, ifMatch: ctx.get('If-Match') }))
     },
   }
 }

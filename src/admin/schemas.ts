@@ -1,14 +1,12 @@
 // The JSON of the admin API: what requests may hold and answers do hold, in the names of the standards where they have any.
 import { z } from 'zod'
-import { accountRole } from '../accounts/account-fields.ts'
-import { addressParts, profileClaims } from '../accounts/standard-claims.ts'
 import { signingAlgorithms } from '../apis/api-store.ts'
 import { authMethods, idTokenAlgorithms, idTokenEncryptionAlgorithms } from '../clients/client-rules.ts'
 import { clientKinds } from '../clients/client-store.ts'
 import { encryption, jwksAddress, publicJwks, tokenClaims } from './api-token-schemas.ts'
 
-const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
-const strings = z.array(z.string())
+export const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
+export const strings = z.array(z.string())
 const unset = 'null takes it away'
 
 const clientFields = {
@@ -46,7 +44,7 @@ const {
   policy_uri,
   tos_uri,
 } = optionalClientFields
-const removable = <T extends z.ZodType>(schema: T) => schema.nullable().meta({ description: unset })
+export const removable = <T extends z.ZodType>(schema: T) => schema.nullable().meta({ description: unset })
 
 export const clientCreation = z
   .strictObject({ type: z.enum(clientKinds), ...clientFields, ...optionalClientFields })
@@ -143,59 +141,6 @@ export const api = z
   })
   .meta({ id: 'Api' })
 
-const textsNamed = <Name extends string>(names: readonly Name[]) =>
-  Object.fromEntries(names.map((name) => [name, z.string()])) as Record<Name, z.ZodString>
-const profile = z
-  .strictObject({
-    ...textsNamed(profileClaims),
-    address: z.strictObject(textsNamed(addressParts)).partial(),
-  })
-  .partial()
-  .meta({ id: 'Profile', description: 'Standard claims (OpenID Connect Core, 5.1); given, it replaces them all' })
-
-const accountFields = {
-  email: z.string(),
-  email_verified: z.boolean(),
-  username: z.string().meta({ description: 'A second name to sign in by; 3 to 64 characters, unique in any case' }),
-  name: z.string(),
-  profile,
-  locale: z.string().meta({ description: 'The language of the person (BCP 47)' }),
-  roles: z.array(z.string().regex(accountRole, 'must be 1 to 64 letters, digits, - and _')).meta({
-    description: 'owner administers this server; the others stand in the tokens of APIs that ask for them',
-  }),
-}
-export const accountCreation = z
-  .strictObject({ ...accountFields, password: z.string() })
-  .partial()
-  .required({ email: true })
-  .meta({ id: 'AccountCreation' })
-export const accountUpdate = z
-  .strictObject({
-    ...accountFields,
-    username: removable(accountFields.username),
-    locale: removable(accountFields.locale),
-  })
-  .partial()
-  .meta({ id: 'AccountUpdate', description: 'A new address counts as unverified unless email_verified says otherwise' })
-export const account = z
-  .strictObject({
-    sub: z.string(),
-    ...accountFields,
-    username: z.string().nullable(),
-    name: z.string().nullable(),
-    profile: z.looseObject({}).meta({ description: 'Standard claims (OpenID Connect Core, 5.1)' }),
-    locale: z.string().nullable(),
-    roles: strings,
-    has_password: z.boolean(),
-    locked: z.boolean().meta({
-      description: 'Strangers have failed too often and wait, or are let in no more; browsers that it knows are let in',
-    }),
-    disabled_at: time.nullable(),
-    created_at: time,
-    updated_at: time,
-  })
-  .meta({ id: 'Account' })
-
 const limit = z
   .string()
   .regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')
@@ -204,11 +149,6 @@ const limit = z
   .meta({ override: { type: 'integer', minimum: 1, maximum: 100, default: 20, pattern: undefined } })
 const cursor = z.string().max(2000).optional().meta({ description: 'next_cursor of the page before' })
 export const pageQuery = z.strictObject({ limit, cursor })
-export const accountsQuery = z.strictObject({
-  limit,
-  cursor,
-  email: z.string().max(254).optional().meta({ description: 'Only accounts whose address contains this' }),
-})
 export const pageOf = (item: z.ZodType) =>
   z.strictObject({
     items: z.array(item),

@@ -49,7 +49,7 @@ const groups: Record<string, Group> = {
   },
   accounts: {
     description: 'accounts of people',
-    load: async () => (await import('./registry/accounts-command.ts')).accountsCommand,
+    load: async () => (await import('./people/accounts-command.ts')).accountsCommand,
   },
   keys: {
     description: 'keys that sign tokens',

@@ -10,10 +10,11 @@ export type SecondFactorRule = string
 export const isSecondFactorRule = (text: string): boolean =>
   /^(off|optional|required|required-for:[\w-]{1,64}(,[\w-]{1,64}){0,31})$/.test(text)
 
+export const rolesIn = (rule: SecondFactorRule): string[] => /^required-for:(.+)$/.exec(rule)?.[1]?.split(',') ?? []
+
 export function demandOf(rule: SecondFactorRule, roles: readonly string[]): SecondFactorDemand {
   if (rule === 'off' || rule === 'required') return rule
-  const [, named = ''] = /^required-for:(.+)$/.exec(rule) ?? []
-  return named.split(',').some((role) => roles.includes(role)) ? 'required' : 'optional'
+  return rolesIn(rule).some((role) => roles.includes(role)) ? 'required' : 'optional'
 }
 
 const strength: Record<SecondFactorDemand, number> = { off: 0, optional: 1, required: 2 }
@@ -28,6 +29,17 @@ export function combinedDemand(
   if (client === undefined) return general
   const own = demandOf(client, roles)
   return general === 'required' || strength[own] >= strength[general] ? maximum(general, own) : own
+}
+
+/** Whether a client's rule asks for less than the deployment's, of somebody with these roles; and whether that counts. */
+export function weakening(
+  deployment: SecondFactorRule,
+  client: SecondFactorRule,
+  roles: readonly string[],
+): 'none' | 'without_effect' | 'in_effect' {
+  const general = strength[demandOf(deployment, roles)]
+  if (strength[demandOf(client, roles)] >= general) return 'none'
+  return strength[combinedDemand(deployment, client, roles)] < general ? 'in_effect' : 'without_effect'
 }
 
 const maximum = (left: SecondFactorDemand, right: SecondFactorDemand) =>

@@ -3,7 +3,7 @@
 import type { Context } from 'koa'
 import type { InteractionResults, Provider } from 'oidc-provider'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
-import { type FactorSummary, noFactors } from '../accounts/factors/factor-store.ts'
+import { type FactorSummary, hasSecondFactor, noFactors } from '../accounts/factors/factor-store.ts'
 import type { Branding } from '../branding/branding.ts'
 import type { Client, ClientMetadata } from '../clients/client-store.ts'
 import { combinedDemand, type SecondFactorRule } from '../config/second-factor-rule.ts'
@@ -119,7 +119,7 @@ async function describe(ctx: Context, found: EngineInteraction, parts: Interacti
     hasSession: found.session?.accountId !== undefined,
     progress: account && {
       methods: known.methods,
-      account: { factors, isPasswordExpired: parts.isPasswordExpired(account) },
+      account: { factors, isPasswordExpired: parts.isPasswordExpired(account) || isTooShort(account, factors) },
       isFromSession: isFromSession(known),
     },
     demand: combinedDemand(parts.secondFactorRule, client.secondFactor, account?.roles ?? []),
@@ -142,6 +142,10 @@ async function describe(ctx: Context, found: EngineInteraction, parts: Interacti
     engine: found,
   }
 }
+
+/** It was set beside a second factor, which an operator has taken away since. */
+const isTooShort = ({ isPasswordShort }: Account, factors: FactorSummary) =>
+  isPasswordShort && !hasSecondFactor(factors)
 
 async function find(ctx: Context, provider: Provider): Promise<EngineInteraction> {
   try {

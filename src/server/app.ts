@@ -1,7 +1,5 @@
 // Everything that answers, in the order in which a request meets it: the only list of what is mounted.
 import Koa, { type Context, type Middleware } from 'koa'
-import { adminApi } from '../admin/admin-api.ts'
-import { adminAudience } from '../apis/admin-api-registration.ts'
 import { createCrossSiteGuard } from '../http/csrf.ts'
 import { createErrorRenderer } from '../http/error-renderer.ts'
 import { notFound, serviceUnavailable } from '../http/errors.ts'
@@ -21,6 +19,7 @@ import { cookieNames } from '../oidc/policy/engine-policy.ts'
 import { postAsGet } from '../oidc/post-as-get.ts'
 import { createRequestTransaction } from '../oidc/request-transaction.ts'
 import { accountFormPaths } from '../self-service/account-routes.ts'
+import { administration } from './administration.ts'
 import type { Node } from './node.ts'
 import { hostedSignIn } from './pages/hosted-sign-in.ts'
 import { selfService } from './pages/self-service.ts'
@@ -61,7 +60,7 @@ export function createApp(parts: ServerParts, stores: Stores, node: Node): Koa {
   app.use(selfService(parts, stores, node).routes())
   app.use(firstAdministrator(parts, stores, node).routes.routes())
   if (!config.mail.server) app.use(mailbox(stores, node).routes())
-  app.use(admin(parts, stores, node))
+  app.use(administration(parts, stores, node))
   app.use(postAsGet)
   app.use(createRequestTransaction({ database: stores.database }))
   app.use(node.refusals.explain)
@@ -141,31 +140,5 @@ export function firstAdministrator(
     registration: node.registrations.accounts,
     links: stores.links,
     minimumLength: node.minimumPasswordLength,
-  })
-}
-
-function admin({ config }: ServerParts, stores: Stores, node: Node): Middleware {
-  const { apis, clients, accounts, exchangePolicies, trustedIssuers } = node.registrations
-  return adminApi({
-    ...stores,
-    issuer: config.issuer,
-    adminAudience: adminAudience(config.issuer),
-    publicKeys: node.publicKeys,
-    apiRegistration: apis,
-    clientRegistration: clients,
-    accountRegistration: accounts,
-    exchangePolicyRegistration: exchangePolicies,
-    trustedIssuerRegistration: trustedIssuers,
-    english: node.translations.english,
-    revocation: node.revocation,
-    transaction: stores.database.transaction,
-    ensureAlgorithm: node.ensureAlgorithm,
-    forgetClient: stores.clientCache.forget,
-    forgetExchangeRules: stores.exchangeRules.clear,
-    // Clients lose what an API loses.
-    forgetApis: () => {
-      stores.apiCache.clear()
-      stores.clientCache.clear()
-    },
   })
 }

@@ -53,6 +53,24 @@ const routes: Record<
   'DELETE /accounts/{sub}': { path: ({ account }) => `/accounts/${account}`, scope: 'accounts:write' },
   'POST /accounts/{sub}/disable': { path: ({ account }) => `/accounts/${account}/disable`, scope: 'accounts:write' },
   'POST /accounts/{sub}/unlock': { path: ({ account }) => `/accounts/${account}/unlock`, scope: 'accounts:write' },
+  'POST /accounts/{sub}/invitation': {
+    path: ({ account }) => `/accounts/${account}/invitation`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/one-time-link': {
+    path: ({ account }) => `/accounts/${account}/one-time-link`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/reset-factors': {
+    path: ({ account }) => `/accounts/${account}/reset-factors`,
+    scope: 'accounts:write',
+  },
+  'POST /accounts/{sub}/sign-out': { path: ({ account }) => `/accounts/${account}/sign-out`, scope: 'accounts:write' },
+  'GET /accounts/{sub}/sessions': { path: ({ account }) => `/accounts/${account}/sessions`, scope: 'accounts:read' },
+  'DELETE /accounts/{sub}/sessions/{uid}': {
+    path: ({ account }) => `/accounts/${account}/sessions/s-${account}`,
+    scope: 'accounts:write',
+  },
   'POST /accounts/{sub}/enable': { path: ({ account }) => `/accounts/${account}/enable`, scope: 'accounts:write' },
   'GET /exchange-policies': { path: () => '/exchange-policies', scope: 'exchange-policies:read' },
   'POST /exchange-policies': {
@@ -157,6 +175,10 @@ const target = async (): Promise<Ids> => {
   const policy = await world.exchangePolicies.insert({ clientId: ids.exchanger, subject, audience: ids.api, ...rules })
   const keys = { jwks: undefined, jwksUri: 'https://keys.example/jwks' }
   await world.trustedIssuers.insert({ issuer: ids.issuer, audience: 'urn:us', subjectClaim: 'sub', ...keys })
+  await world.database.query(
+    `INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ($1, $2, '{}', now() + interval '1 day')`,
+    [`s-${id}`, id],
+  )
   await world.apis.remove('urn:new')
   await world.database.query("DELETE FROM accounts WHERE email = 'new@example.com'")
   return { ...ids, policy: policy?.id ?? '' }
@@ -280,7 +302,11 @@ describe('who may call the admin API', () => {
   it('left untouched what all of these aimed at', async () => {
     expect(await world.clients.find(shared.client)).toMatchObject({ version: 1 })
     expect(await world.apis.find(shared.api)).toMatchObject({ version: 1 })
-    expect(await world.accounts.find(shared.account)).toMatchObject({ version: 1 })
+    expect(await world.accounts.find(shared.account)).toMatchObject({ version: 1, securityVersion: 1 })
+    expect(world.letters.filter(({ to }) => to.startsWith(shared.account))).toEqual([])
+    const kept = async (table: string) =>
+      (await world.database.query(`SELECT 1 FROM ${table} WHERE sub = $1`, [shared.account])).length
+    expect([await kept('sessions'), await kept('one_time_links')]).toEqual([1, 0])
     expect(await world.exchangePolicies.find(shared.policy)).toBeDefined()
     expect(await world.trustedIssuers.find(shared.issuer)).toBeDefined()
     const policies = await world.exchangePolicies.list({ limit: 1000 })

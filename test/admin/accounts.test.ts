@@ -35,11 +35,13 @@ describe('accounts over the admin API', () => {
         roles: [],
         has_password: true,
         disabled_at: null,
+        delete_after: null,
       },
     })
     const { sub } = made.body
     expect(made.headers.get('Location')).toBe(`${accountsPath}/${sub}`)
-    expect((await world.call('GET', `${accountsPath}/${sub}`, { token })).body).toEqual(made.body)
+    const factors = { totp: false, passkeys: 0, recovery_codes: 0, email_codes: false }
+    expect((await world.call('GET', `${accountsPath}/${sub}`, { token })).body).toEqual({ ...made.body, factors })
     const changed = await patch(sub, { email_verified: true, name: 'Ann B' }, '"1"')
     expect(changed).toMatchObject({ status: 200, body: { email_verified: true, name: 'Ann B' } })
     expect(changed.headers.get('ETag')).toBe('"2"')

@@ -4,6 +4,10 @@ import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import Koa from 'koa'
 import { createAccountRegistration } from '../../src/accounts/account-registration.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
+import { createAccountSupport } from '../../src/accounts/account-support.ts'
+import { createActivityLog } from '../../src/accounts/activity-log.ts'
+import { createFactorStore } from '../../src/accounts/factors/factor-store.ts'
+import { createOneTimeLinkStore } from '../../src/accounts/one-time-link-store.ts'
 import { createHashSchemes } from '../../src/accounts/password/imported/hash-schemes.ts'
 import { createSecurityVersionStore } from '../../src/accounts/security-version-store.ts'
 import { createAccountLocks } from '../../src/accounts/sign-in/account-locks.ts'
@@ -110,6 +114,38 @@ export async function adminWorld() {
   })
   const exchangePolicies = createExchangePolicyStore({ database })
   const trustedIssuers = createTrustedIssuerStore({ database })
+  const factorStore = createFactorStore({ database, canUseEmailCodes: true })
+  const activity = createActivityLog({ database })
+  const accountLocks = createAccountLocks({ store: createSignInThrottleStore({ database }) })
+  const links = createOneTimeLinkStore({ database, sealing: createSealing([Buffer.alloc(32, 1)]) })
+  const revocation = createAccessRevocation({
+    database,
+    accounts,
+    securityVersions: createSecurityVersionStore({ database }),
+    clients,
+    grants,
+    sessions,
+    consents,
+    forgetClient,
+  })
+  /** What was written to whom, instead of a message. */
+  const letters: { to: string; about: string; link?: string; inviterName?: string | undefined }[] = []
+  const accountSupport = createAccountSupport({
+    issuer,
+    transaction,
+    accounts,
+    registration: accountRegistration,
+    links,
+    factorStore,
+    locks: accountLocks,
+    activity,
+    accountMail: {
+      invitation: async ({ email }, { link, inviterName }) =>
+        void letters.push({ to: email, about: 'invitation', link, inviterName }),
+      factorsReset: async ({ email }) => void letters.push({ to: email, about: 'factorsReset' }),
+    },
+    endEverything: revocation.endEverything,
+  })
   const middleware = adminApi({
     issuer,
     adminAudience,
@@ -125,19 +161,14 @@ export async function adminWorld() {
       adminAudience,
     }),
     accounts,
-    accountLocks: createAccountLocks({ store: createSignInThrottleStore({ database }) }),
+    accountLocks,
     accountRegistration,
+    accountSupport,
+    factorStore,
+    sessions,
+    activity,
     english,
-    revocation: createAccessRevocation({
-      database,
-      accounts,
-      securityVersions: createSecurityVersionStore({ database }),
-      clients,
-      grants,
-      sessions,
-      consents,
-      forgetClient,
-    }),
+    revocation,
     transaction,
     ensureAlgorithm: async () => undefined,
     forgetClient,
@@ -205,6 +236,10 @@ export async function adminWorld() {
     apis,
     exchangePolicies,
     trustedIssuers,
+    links,
+    activity,
+    factorStore,
+    letters,
     forgotten,
     call,
     makeOwner,

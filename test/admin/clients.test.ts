@@ -52,6 +52,28 @@ describe('registering clients over the admin API', () => {
     expect(JSON.stringify(world.lines)).not.toContain(secret)
   })
 
+  it('gives a rule of its own for second factors, changes that, and takes it away', async () => {
+    expect(await created(web)).toMatchObject({ second_factor: null })
+    const { client_id: id, ...rest } = await created({ ...web, second_factor: 'required-for:owner' })
+    expect(rest).toMatchObject({ second_factor: 'required-for:owner' })
+    const shown = async () => (await world.call('GET', `${clientsPath}/${id}`, { token })).body.second_factor
+    expect(await patch(id, { second_factor: 'off' })).toMatchObject({ status: 200, body: { second_factor: 'off' } })
+    expect(await patch(id, { client_name: 'Shop 2' })).toMatchObject({ body: { second_factor: 'off' } })
+    for (const wrong of ['always', '', 'required-for:', 'required-for:a b', 7])
+      expect(await patch(id, { second_factor: wrong })).toMatchObject({
+        status: 400,
+        body: { errors: [{ field: 'second_factor' }] },
+      })
+    expect(await shown()).toBe('off')
+    expect(await patch(id, { second_factor: null })).toMatchObject({ status: 200, body: { second_factor: null } })
+    expect(await shown()).toBeNull()
+    expect(await world.clients.find(id)).toMatchObject({ secondFactor: undefined })
+    const answer = await world.call('POST', clientsPath, { token, body: { ...web, second_factor: 'sometimes' } })
+    expect(answer).toMatchObject({ status: 400, body: { errors: [{ field: 'second_factor' }] } })
+    const none = await world.call('POST', clientsPath, { token, body: { ...web, second_factor: null } })
+    expect(none).toMatchObject({ status: 201, body: { second_factor: null } })
+  })
+
   it('names every field that is wrong, with the fields of the JSON', async () => {
     const body = { type: 'web', client_name: '', redirect_uris: ['javascript:1'], require_pkce: 'no', jwks_uri: 7 }
     const answer = await world.call('POST', clientsPath, { token, body })

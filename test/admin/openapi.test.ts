@@ -142,7 +142,16 @@ describe('the OpenAPI document of the admin API', () => {
     const account = '/accounts/{sub}'
     for (const id of [sub, 'nobody']) {
       await checked(`GET ${account}`, `/accounts/${id}`)
-      for (const verb of ['disable', 'enable', 'unlock'])
+      for (const verb of ['disable', 'invitation', 'one-time-link', 'enable', 'unlock', 'invitation', 'one-time-link'])
+        await checked(`POST ${account}/${verb}`, `/accounts/${id}/${verb}`)
+      await checked(`POST ${account}/one-time-link`, `/accounts/${id}/one-time-link`, { body: { expires_in: 59 } })
+      await world.database.query(
+        `INSERT INTO sessions (uid, sub, payload, expires_at) SELECT 's', sub, '{}', now() + interval '1 day' FROM accounts WHERE sub = $1`,
+        [id],
+      )
+      await checked(`GET ${account}/sessions`, `/accounts/${id}/sessions`)
+      for (const _ of [1, 2]) await checked(`DELETE ${account}/sessions/{uid}`, `/accounts/${id}/sessions/s`)
+      for (const verb of ['reset-factors', 'sign-out'])
         await checked(`POST ${account}/${verb}`, `/accounts/${id}/${verb}`)
     }
     for (const headers of [star, old, {}])

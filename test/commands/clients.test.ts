@@ -53,6 +53,27 @@ describe('creating a client', () => {
     expect(created).not.toHaveProperty('client_secret')
   })
 
+  it('gives it a rule of its own for second factors, changes that, and takes it away', async () => {
+    const args = 'clients create --type spa --name F --redirect-uri https://f.example/cb'
+    const { client_id: plain } = await gatehouse.json<ClientJson>(args)
+    expect(await stored(plain)).toMatchObject({ secondFactor: undefined })
+    const strict = await gatehouse.json<ClientJson>(`${args} --second-factor required-for:owner`)
+    expect(strict).toMatchObject({ second_factor: 'required-for:owner' })
+    const update = (more: string) => gatehouse.json(`clients update ${strict.client_id} ${more}`)
+    expect(await update('--second-factor required')).toMatchObject({ second_factor: 'required' })
+    expect(await update('--name G')).toMatchObject({ client_name: 'G', second_factor: 'required' })
+    expect(await gatehouse.refusal(`clients update ${strict.client_id} --second-factor always`)).toEqual({
+      error: 'invalid',
+      message: 'The rule for second factors is off, optional, required or required-for:ROLE,ROLE.',
+    })
+    expect(await stored(strict.client_id)).toMatchObject({ secondFactor: 'required' })
+    expect(await update('--second-factor default')).toMatchObject({ second_factor: null })
+    expect(await stored(strict.client_id)).toMatchObject({ secondFactor: undefined })
+    const { stdout } = await gatehouse.run(`clients show ${strict.client_id}`)
+    expect(stdout).toMatch(/^second factor +as the deployment has it$/m)
+    expect(await gatehouse.refusal(`${args} --second-factor sometimes`)).toMatchObject({ error: 'invalid' })
+  })
+
   it('exempts a confidential client from PKCE when told to', async () => {
     const args = 'clients create --type web --name W --redirect-uri https://w.example/cb --no-pkce'
     expect(await gatehouse.json(args)).toMatchObject({ require_pkce: false })

@@ -95,6 +95,9 @@ describe('gatehouse doctor', () => {
         'keys',
         'admin API',
         'clients',
+        'second factors',
+        'passwords',
+        'mail queue',
         'mail',
       ]),
     )

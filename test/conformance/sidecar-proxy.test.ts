@@ -64,7 +64,7 @@ describe('a sidecar', () => {
     expect(results).toHaveLength(20)
     const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${sidecar.pid}/status`, 'utf8'))?.[1]) / 1024
     console.info(`resident: ${resident.toFixed(1)} MB`)
-    // Issue 4 wants 60; see the report.
+    // Loosened: the goal is 60 MB (issue 4), it needs about 75 today, and 160 only says that it does not leak.
     expect(resident).toBeLessThan(160)
   })
 

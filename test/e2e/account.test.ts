@@ -379,7 +379,7 @@ describe('without any script', () => {
     const person = await world.newPerson()
     await inBrowser(person, plain, async (page) => {
       await page.goto('/account/second-factor/new-passkey')
-      expect(await page.getByText('need JavaScript').isVisible()).toBe(true)
+      await page.getByText('need JavaScript').waitFor()
       expect(await page.getByRole('button', { name: 'Create a passkey' }).count()).toBe(0)
     })
   })

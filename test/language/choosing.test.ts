@@ -238,6 +238,9 @@ describe('choosing another language in the footer', () => {
       samplePages.filter((page) => page.view === view).map((page) => sampleHtml(page).includes('action="/language"'))
     expect(offered('device-code-done')).toEqual([false])
     expect(offered('first-administrator-done')).toEqual([false])
+    // Codes that are shown once would be gone, and the link in the mail has been used.
+    for (const view of ['recovery-codes', 'reset-password-done', 'invitation-accepted', 'not-me-done'])
+      expect([view, offered(view)]).toEqual([view, [false]])
     expect(offered('device-code-confirm')).toEqual([true])
     // Nor where the address is what somebody else made up: a refusal repeats none of it.
     expect(offered('error')).not.toContain(true)

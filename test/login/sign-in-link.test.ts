@@ -51,6 +51,15 @@ describe('a sign-in link', () => {
     expect((await agent.visit(link)).status).toBe(410)
   })
 
+  it('is not said to be on its way to nobody', async () => {
+    for (const email of ['', '  ']) {
+      const { sent } = await askForLink(createUserAgent(), email)
+      expect(sent.status).toBe(400)
+      expect(sent.text).toContain('Type your email address')
+      expect(sent.text.match(/aria-invalid="true"/g)).toHaveLength(1)
+    }
+  })
+
   it('is not used up by whoever only opens it', async () => {
     const person = await gatehouse.makeAccount()
     const agent = createUserAgent()

@@ -103,11 +103,18 @@ export interface AxeViolation {
   targets: string[]
 }
 
+/** All that a change from light to dark can touch. */
+const colourRules = ['color-contrast', 'link-in-text-block']
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
 // Legacy mode leaves out only frames of other origins, which no page of ours has, and saves a new tab at each check.
-export async function axeViolations(page: Page): Promise<AxeViolation[]> {
-  const { violations } = await new AxeBuilder({ page }).withTags(tags).setLegacyMode().analyze()
+export async function axeViolations(
+  page: Page,
+  scope: 'everything' | 'colours' = 'everything',
+): Promise<AxeViolation[]> {
+  const builder = new AxeBuilder({ page }).setLegacyMode()
+  const chosen = scope === 'colours' ? builder.withRules(colourRules) : builder.withTags(tags)
+  const { violations } = await chosen.analyze()
   return violations.map(({ id, help, nodes }) => ({
     rule: id,
     help,

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { loadConfig } from '../../src/config.ts'
 import { createServer } from '../../src/server/server.ts'
+import { makeSignInNaive } from './naive-sign-in.ts'
 
 const config = loadConfig({ root: join(import.meta.dirname, '../..') })
 const log = pino({ level: 'info' })
@@ -26,6 +27,8 @@ replays.claim = (key, seconds) =>
     await database.query(`INSERT INTO replays VALUES ($1, ${expiry}) ON CONFLICT DO NOTHING`, [key, seconds])
     return true
   })
+
+makeSignInNaive(server)
 
 server.http.listen(config.http.port, config.http.host)
 await once(server.http, 'listening')

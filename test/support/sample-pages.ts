@@ -1,7 +1,7 @@
 // Data for every hosted page: as it usually is, with errors, and as somebody who means harm would fill it.
 import { join } from 'node:path'
-import { qrSvg } from '../../src/accounts/factors/qr-svg.ts'
 import { createTranslations } from '../../src/language/translations.ts'
+import { signInSamples } from './sample-sign-in-pages.ts'
 
 export interface SamplePage {
   view: string
@@ -11,25 +11,6 @@ export interface SamplePage {
   locale?: string
 }
 
-const base = '/interaction/7Yk2'
-const clientName = 'Northwind Notes'
-const email = 'mara.lindqvist@example.com'
-/** As JSON in an attribute: quotes in it must stay there. */
-const passkey = {
-  passkeyOptions: JSON.stringify({ challenge: 'bWFyYQ', rpId: 'localhost', user: { name: `"'&<${email}` } }),
-  ticket: 'kJ8sT1',
-}
-const signIn = {
-  ...{ base, clientName, clientHost: 'notes.northwind.example', ...passkey },
-  ...{ hasUsernames: false, canSignUp: true, canUseLinks: true },
-}
-const signUp = { base, clientName, minimumLength: 12, hasUsernames: true }
-const secondFactor = { base, clientName, accountEmail: email, canRemember: true, isSent: false }
-const enrolment = { base, clientName, accountEmail: email, isDemandedByClient: false, isSent: false, ...passkey }
-const uri =
-  'otpauth://totp/Gatehouse:mara.lindqvist@example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Gatehouse'
-const totp = { secret: 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP', uri, qrSvg: qrSvg(uri), enrolment: 'bWFyYSBsaW5kcXZpc3Q' }
-const codes = Array.from({ length: 10 }, (_, index) => `${index}K7QM-4TWX${index}`)
 const consent = {
   action: '/interaction/7Yk2/consent',
   abortAction: '/interaction/7Yk2/abort',
@@ -86,70 +67,6 @@ const mailboxMessage = {
 }
 
 const ordinary: SamplePage[] = [
-  { view: 'sign-in', state: 'empty', data: signIn },
-  { view: 'sign-in', state: 'hinted', data: { ...signIn, email } },
-  { view: 'sign-in', state: 'full', data: { ...signIn, hasUsernames: true } },
-  {
-    view: 'sign-in',
-    state: 'closed',
-    data: { ...signIn, clientHost: undefined, canSignUp: false, canUseLinks: false },
-  },
-  { view: 'sign-in-link-sent', state: 'empty', data: { base, clientName, email } },
-  { view: 'sign-in-link', state: 'full', data: { action: `${base}/link/kJ8s`, isHere: true } },
-  { view: 'sign-in-link', state: 'elsewhere', data: { action: `${base}/link/kJ8s`, isHere: false } },
-  {
-    view: 'second-factor',
-    state: 'full',
-    data: { ...secondFactor, method: 'totp', others: ['passkey', 'email_code', 'recovery_code'] },
-  },
-  {
-    view: 'second-factor',
-    state: 'passkey',
-    data: { ...secondFactor, ...passkey, method: 'passkey', others: ['totp'] },
-  },
-  { view: 'second-factor', state: 'email', data: { ...secondFactor, method: 'email_code', others: ['recovery_code'] } },
-  {
-    view: 'second-factor',
-    state: 'email-sent',
-    data: { ...secondFactor, method: 'email_code', others: ['recovery_code'], isSent: true },
-  },
-  {
-    view: 'second-factor',
-    state: 'recovery',
-    data: { ...secondFactor, canRemember: false, method: 'recovery_code', others: ['totp'] },
-  },
-  { view: 'enrolment', state: 'full', data: { ...enrolment, factor: 'totp', totp, others: ['passkey', 'email_code'] } },
-  {
-    view: 'enrolment',
-    state: 'passkey',
-    data: { ...enrolment, isDemandedByClient: true, factor: 'passkey', others: ['totp'] },
-  },
-  { view: 'enrolment', state: 'email', data: { ...enrolment, factor: 'email_code', others: ['totp', 'passkey'] } },
-  {
-    view: 'enrolment',
-    state: 'email-sent',
-    data: { ...enrolment, factor: 'email_code', others: ['totp', 'passkey'], isSent: true },
-  },
-  { view: 'recovery-codes', state: 'full', data: { codes, nextUrl: base } },
-  {
-    view: 'expired-password',
-    state: 'empty',
-    data: { base, clientName, accountEmail: email, minimumLength: 12, errors: [] },
-  },
-  { view: 'forgotten-password', state: 'empty', data: { base, clientName, email, isSent: false, hasUsernames: false } },
-  { view: 'forgotten-password', state: 'sent', data: { base, clientName, email, isSent: true, hasUsernames: false } },
-  {
-    view: 'reset-password',
-    state: 'empty',
-    data: { action: '/reset-password/kJ8s', accountEmail: email, minimumLength: 12, errors: [] },
-  },
-  { view: 'reset-password-done', state: 'done', data: {} },
-  { view: 'invitation', state: 'empty', data: { action: '/invitation/kJ8s', email, minimumLength: 12 } },
-  { view: 'invitation-accepted', state: 'done', data: {} },
-  { view: 'not-me', state: 'full', data: { action: '/not-me/kJ8s', restoredEmail: email } },
-  { view: 'not-me-done', state: 'done', data: {} },
-  { view: 'sign-up', state: 'empty', data: signUp },
-  { view: 'sign-up-code', state: 'empty', data: { base, clientName, email } },
   { view: 'consent', state: 'full', data: consent },
   {
     view: 'consent',
@@ -213,84 +130,6 @@ const ordinary: SamplePage[] = [
 ]
 
 const withErrors: SamplePage[] = [
-  { view: 'sign-in', state: 'refused', data: { ...signIn, email, error: { key: 'sign-in.wrong' } } },
-  {
-    view: 'sign-in',
-    state: 'locked',
-    data: { ...signIn, email, error: { key: 'sign-in.locked.minutes', values: { count: 15 } } },
-  },
-  {
-    view: 'sign-in-link-sent',
-    state: 'error',
-    data: { base, clientName, email, error: { key: 'sign-in-link.wrong_code' } },
-  },
-  { view: 'sign-up-code', state: 'error', data: { base, clientName, email, error: { key: 'sign-up.wrong-code' } } },
-  {
-    view: 'second-factor',
-    state: 'error',
-    data: {
-      ...{ ...secondFactor, method: 'totp', others: ['passkey', 'email_code', 'recovery_code'] },
-      error: { key: 'second-factor.wrong.totp' },
-    },
-  },
-  {
-    view: 'second-factor',
-    state: 'passkey-refused',
-    data: {
-      ...{ ...secondFactor, ...passkey, method: 'passkey', others: ['totp'] },
-      error: { key: 'second-factor.wrong.passkey' },
-    },
-  },
-  {
-    view: 'enrolment',
-    state: 'error',
-    data: { ...enrolment, factor: 'totp', totp, others: ['passkey'], error: { key: 'enrolment.wrong_code' } },
-  },
-  {
-    view: 'expired-password',
-    state: 'errors',
-    data: {
-      ...{ base, clientName, accountEmail: email, minimumLength: 12 },
-      errors: [{ field: 'password', message: 'You have used this password here before. Choose another one.' }],
-    },
-  },
-  {
-    view: 'forgotten-password',
-    state: 'error',
-    data: {
-      ...{ base, clientName, email, isSent: false, hasUsernames: true },
-      error: { key: 'sign-in.too_many_mails.minutes', values: { count: 12 } },
-    },
-  },
-  {
-    view: 'reset-password',
-    state: 'errors',
-    data: {
-      ...{ action: '/reset-password/kJ8s', accountEmail: email, minimumLength: 12 },
-      errors: [{ field: 'password', message: 'This password is too common. Choose one that is harder to guess.' }],
-    },
-  },
-  {
-    view: 'invitation',
-    state: 'errors',
-    data: {
-      ...{ action: '/invitation/kJ8s', email, name: 'Mara Lindqvist', minimumLength: 12 },
-      errors: [{ field: 'password', message: 'Use at least 12 characters.' }],
-    },
-  },
-  {
-    view: 'sign-up',
-    state: 'errors',
-    data: {
-      ...signUp,
-      email: 'mara.lindqvist',
-      name: 'Mara Lindqvist',
-      errors: [
-        { field: 'email', message: 'Enter an email address, like name@example.com.' },
-        { field: 'password', message: 'This password is too common. Choose one that is harder to guess.' },
-      ],
-    },
-  },
   {
     view: 'first-administrator',
     state: 'errors',
@@ -315,9 +154,9 @@ export const hostileText = `${markup}${override}${endless}`
 
 // What the server makes itself and nobody else can write.
 const ours = new Set([
-  ...['base', 'action', 'abortAction', 'switchAction', 'discoveryUrl', 'jwksUrl', 'nextUrl'],
+  ...['action', 'abortAction', 'switchAction', 'discoveryUrl', 'jwksUrl', 'base', 'nextUrl'],
   ...['xsrf', 'field', 'key', 'url', 'htmlUrl', 'listUrl'],
-  ...['passkeyOptions', 'ticket', 'method', 'factor', 'others', 'totp', 'codes'],
+  ...['method', 'others', 'factor', 'passkeyOptions', 'ticket', 'totp', 'codes'],
 ])
 
 export function spoiled(value: unknown, text: string, key = ''): unknown {
@@ -334,25 +173,38 @@ const spoiledPage = ({ data, ...page }: SamplePage): SamplePage => ({
   data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, spoiled(value, hostileText, key)])),
 })
 
-export const samplePages: SamplePage[] = [...ordinary, ...withErrors]
+export const samplePages: SamplePage[] = [...signInSamples, ...ordinary, ...withErrors]
+
+const isRefusal = ({ state }: SamplePage) => /refused|error/.test(state)
+const views = [...new Set(samplePages.map(({ view }) => view))]
+
+/** Of each view the first state, and the first that has something to complain about. */
+export const chosenPages: SamplePage[] = views.flatMap((view) => {
+  const states = samplePages.filter((page) => page.view === view)
+  return [...new Set([states[0], states.find(isRefusal)])].flatMap((page) => page ?? [])
+})
 
 // One of each view, with every optional part of it shown.
 const fullest = ['empty', 'full', 'named', 'development', 'done', 'set-up', 'errors', 'error', 'refused']
-export const hostilePages: SamplePage[] = samplePages.filter(({ state }) => fullest.includes(state)).map(spoiledPage)
+export const hostilePages: SamplePage[] = samplePages
+  .filter(({ state }) => fullest.includes(state) || state.endsWith('-refused'))
+  .map(spoiledPage)
 
 const inLanguage = (locale: string) => (page: SamplePage) => ({ ...page, state: `${page.state}-${locale}`, locale })
 
 const translatedViews = new Set([
   ...['sign-in', 'consent', 'error', 'device-code-input', 'sign-out'],
-  ...['second-factor', 'enrolment', 'sign-up-code', 'recovery-codes'],
+  ...['second-factor', 'enrolment', 'sign-up-code', 'recovery-codes', 'invitation', 'not-me'],
 ])
+const translatedStates = new Set(['refused', 'full', 'development', 'error', 'named', 'totp', 'passkey'])
 
 /** German has the longest words, Japanese no spaces, and Arabic runs from right to left. */
 export const translatedPages: SamplePage[] = ['de', 'ja', 'ar'].flatMap((locale) =>
   samplePages
-    .filter(({ view }) => translatedViews.has(view))
-    .filter(({ state }) => ['refused', 'full', 'development', 'error', 'named'].includes(state))
+    .filter(({ view, state }) => translatedViews.has(view) && translatedStates.has(state))
     .map(inLanguage(locale)),
 )
 export const germanPages: SamplePage[] = samplePages.map(inLanguage('de'))
-export const hostileArabicPages: SamplePage[] = hostilePages.map(inLanguage('ar'))
+export const hostileArabicPages: SamplePage[] = hostilePages
+  .filter(({ state }) => !state.includes('-refused-'))
+  .map(inLanguage('ar'))

@@ -15,3 +15,6 @@ const views = createViews({ directory: viewsDirectory, common })
 
 export const sampleHtml = ({ view, data, locale = 'en' }: SamplePage): string =>
   views.render(view, { returnTo: '/here?a=1&b=2', ...data }, translations.choose([locale]))
+
+/** The only two scripts that a page may have, by their addresses. */
+export const ourScripts = ['simplewebauthn.js', 'passkey.js'].map(assets.assetUrl)

@@ -94,10 +94,11 @@ export function createUserAgent(cookies = new Map<string, Cookie>()): UserAgent 
 /** An attribute's value, as a browser reads it. */
 export const decoded = (text: string): string =>
   text
-    .replace(/&amp;/g, '&')
     .replace(/&quot;/g, '"')
     .replace(/&#39;/g, "'")
     .replace(/&lt;/g, '<')
+    .replace(/&gt;/g, '>')
+    .replace(/&amp;/g, '&')
 
 /** The action and the hidden fields of a form. */
 export function formOf(html: string, action: string): { action: string; fields: Record<string, string> } {

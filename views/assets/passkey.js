@@ -3,10 +3,10 @@
 // <form method="post" data-passkey="authenticate" data-options="{…}" hidden>   or data-passkey="register"
 //   <input type="hidden" name="response" autocomplete="off">
 //   <button type="submit">…</button>
-//   <p data-passkey-missing>…</p>                                             for those without scripts or passkeys
 //   <p role="alert" data-passkey-error hidden>…</p>                            for every error
 //   <p role="alert" data-passkey-error="InvalidStateError" hidden>…</p>        for one of them
 // </form>
+// <p data-passkey-missing>…</p>                                                for those without scripts or passkeys
 //
 // With data-conditional, passkeys are offered as the page's input with autocomplete="… webauthn" is filled in.
 ;(() => {
@@ -20,6 +20,7 @@
   }
 
   for (const form of document.querySelectorAll('form[data-passkey]')) prepare(form, ceremonies[form.dataset.passkey])
+  for (const note of document.querySelectorAll('[data-passkey-missing]')) note.hidden = true
 
   function prepare(form, ceremony) {
     const field = form.elements.namedItem('response')
@@ -72,8 +73,6 @@
     })
 
     form.hidden = false
-    for (const note of form.querySelectorAll('[data-passkey-missing]')) note.hidden = true
-    for (const button of buttons) button.hidden = false
     if ('conditional' in form.dataset) offer()
   }
 })()

@@ -12,6 +12,9 @@ export function createAccountLocks({ store }: { store: Pick<SignInThrottleStore,
     lockedAmong: async (subs: readonly string[]): Promise<ReadonlySet<string>> =>
       new Set((await store.listLocks(subs)).map(({ sub }) => sub)),
 
+    /** Codes alone, at every address and on every device. */
+    liftCodes: (sub: string): Promise<void> => store.removeOf(sub, ['code', 'code-device']),
+
     /** Passwords and codes, at every address and on every device. */
     lift: (sub: string): Promise<void> =>
       store.removeOf(sub, ['password', 'password-address', 'password-device', 'code', 'code-device']),

@@ -1,4 +1,4 @@
-// What `doctor` looks at in the database: the server, its clock, the schema, the keys, the admin API and the clients.
+// What `doctor` looks at in the database: the server, its clock, the schema, the keys, the admin API and the clients; people are in people-checks.ts.
 import { adminAudience, findAdminApi } from '../../apis/admin-api-registration.ts'
 import { createApiStore } from '../../apis/api-store.ts'
 import { type Client, createClientStore } from '../../clients/client-store.ts'
@@ -12,6 +12,7 @@ import { createSealing } from '../../sealing.ts'
 import { everyPage } from '../registry/every-page.ts'
 import { readDatabaseFacts } from './database-facts-store.ts'
 import { broken, type Finding, fine, warning } from './finding.ts'
+import { checkBrandedClients, checkMailQueue, checkPasswords, checkSecondFactors } from './people-checks.ts'
 
 const oldestPostgres = 14
 const mostSkew = 2000
@@ -40,7 +41,8 @@ export async function checkDatabase(config: Config, url: string, database: Datab
           'Update Gatehouse here too.',
         )
       : fine('schema', 'The schema is up to date.')
-  const checks = [checkSealing, checkKeys, checkAdminApi, checkClients]
+  const aboutPeople = [checkSecondFactors, checkPasswords, checkMailQueue, checkBrandedClients]
+  const checks = [checkSealing, checkKeys, checkAdminApi, checkClients, ...aboutPeople]
   const findings: Finding[] = []
   for (const check of checks) findings.push(...(await check(config, database)))
   return [...server, schema, ...findings]

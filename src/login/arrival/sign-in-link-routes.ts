@@ -11,19 +11,17 @@ import type { MailThrottle } from '../../accounts/sign-in/mail-throttle.ts'
 import { AppError } from '../../http/errors.ts'
 import { readForm } from '../../http/form-body.ts'
 import { showPage } from '../../http/show-page.ts'
-import type { Views } from '../../http/views.ts'
 import { languageOf } from '../../language/language-choice.ts'
 import type { Sentence } from '../../language/translations.ts'
 import { waitingTime } from '../../language/waiting-time.ts'
 import { evenly } from '../even-time.ts'
-import type { Interaction, Interactions } from '../interaction.ts'
+import type { Interaction } from '../interaction.ts'
 import { reserveMail } from '../mail-reservation.ts'
 import { firstMethod } from '../sign-in-state.ts'
+import { type SignInRoutesParts, showSignIn } from './sign-in-routes.ts'
 
-export interface SignInLinkRoutesParts {
+export interface SignInLinkRoutesParts extends SignInRoutesParts {
   issuer: string
-  views: Views
-  interactions: Interactions
   accounts: Pick<AccountStore, 'find' | 'findByIdentifier' | 'setEmailVerified'>
   links: Pick<OneTimeLinkStore, 'create' | 'find' | 'redeem'>
   emailCodes: Pick<EmailCodes, 'create' | 'use'>
@@ -33,7 +31,6 @@ export interface SignInLinkRoutesParts {
   accountMail: Pick<AccountMail, 'signInLink'>
   /** A proof that the mailbox is theirs lifts what guessers of passwords brought upon the account. */
   unlock(sub: string): Promise<void>
-  canUseLinks: boolean
 }
 
 const purpose = 'sign-in-link'
@@ -55,6 +52,10 @@ export function signInLinkRoutes(parts: SignInLinkRoutesParts): Router {
 async function requestLink(ctx: Context, interaction: Interaction, parts: SignInLinkRoutesParts): Promise<void> {
   const { email = '' } = readForm(ctx)
   const sentTo = email.trim().slice(0, 254)
+  if (sentTo === '') {
+    ctx.status = 400
+    return showSignIn(ctx, interaction, parts, { error: { key: 'sign-in.name-first' } })
+  }
   const account = await parts.accounts.findByIdentifier(sentTo)
   const reservation = await reserveMail(ctx, account, sentTo, parts)
   if (!reservation.ok) {

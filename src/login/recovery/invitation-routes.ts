@@ -1,6 +1,7 @@
 // The page behind an invitation: whoever got the mail chooses a password for the account that was made for them.
 import Router from '@koa/router'
 import type { Context } from 'koa'
+import { linkPurposes } from '../../accounts/account-links.ts'
 import type { AccountStore } from '../../accounts/account-store.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
 import type { OneTimeLinkStore } from '../../accounts/one-time-link-store.ts'
@@ -26,7 +27,7 @@ export interface InvitationParts {
   requiresSecondFactor: boolean
 }
 
-const purpose = 'invitation'
+const purpose = linkPurposes.invitation
 
 export function invitationRoutes(parts: InvitationParts): Router {
   const { views } = parts

@@ -1,4 +1,5 @@
 // Sets a new password by a link from a mail: once, within a quarter of an hour, while the account is as it was.
+import { linkPurposes, linkUrl } from '../../accounts/account-links.ts'
 import type { AccountMail } from '../../accounts/account-mail.ts'
 import type { Account, AccountStore } from '../../accounts/account-store.ts'
 import type { ActivityLog } from '../../accounts/activity-log.ts'
@@ -38,15 +39,15 @@ export type ResetResult =
 
 export type PasswordReset = ReturnType<typeof createPasswordReset>
 
-const purpose = 'reset-password'
+const purpose = linkPurposes.passwordReset
 const lifetime = 900
 
 export function createPasswordReset(parts: PasswordResetParts) {
   const { links, accounts, database } = parts
 
   /** A link that sets a new password. It proves nothing else: second factors are asked for as ever. */
-  const createLink = async ({ sub, securityVersion }: Pick<Account, 'sub' | 'securityVersion'>, seconds = lifetime) =>
-    `${parts.issuer}/reset-password/${await links.create(purpose, { sub, seconds, securityVersion })}`
+  const createLink = async ({ sub, securityVersion }: Account) =>
+    linkUrl(parts.issuer, purpose, await links.create(purpose, { sub, seconds: lifetime, securityVersion }))
 
   const findAccount = async (token: string): Promise<Account | undefined> => {
     const link = await links.find(purpose, token)
@@ -55,7 +56,6 @@ export function createPasswordReset(parts: PasswordResetParts) {
   }
 
   return {
-    createLink,
     findAccount,
 
     send: async (account: Account, language: Translator): Promise<void> => {

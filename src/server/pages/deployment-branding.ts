@@ -19,6 +19,12 @@ export function brandingProblems(config: FolderParts): string[] {
   return read.ok ? [] : read.problems.map((problem) => `GATEHOUSE_BRANDING_DIR: ${problem}`)
 }
 
+/** The clients that have a folder of their own; none while the folder has problems. */
+export function brandedClients(config: FolderParts): string[] {
+  const read = readFolder(config)
+  return read.ok && read.folder ? [...read.folder.clients.keys()] : []
+}
+
 /** In development the folder is read again at each use; what is wrong then is logged, and the last good state stays. */
 export function createDeploymentBranding({ config, log }: DeploymentBrandingParts): Branding {
   const problems = brandingProblems(config)

@@ -1,24 +1,28 @@
 // The JSON resource of people's accounts. There is always one enabled owner.
 import type { z } from 'zod'
-import type { AccountRegistration, Problem } from '../accounts/account-registration.ts'
-import type { Account, AccountStore } from '../accounts/account-store.ts'
-import type { AccountLocks } from '../accounts/sign-in/account-locks.ts'
-import type { Database } from '../database/database.ts'
-import { type AppError, conflict, notFound, serviceUnavailable } from '../http/errors.ts'
-import type { Translator } from '../language/translations.ts'
-import type { AccessRevocation } from '../oidc/access-revocation.ts'
-import { demandRoles } from './admin-rights.ts'
-import type { Caller } from './guard.ts'
-import { type Operation, operation } from './operation.ts'
-import { page } from './paging.ts'
-import { changedMeanwhile, requiredVersion, seenVersion } from './preconditions.ts'
-import * as schemas from './schemas.ts'
-import { invalidFields, namedFields } from './validation.ts'
+import type { AccountRegistration, Problem } from '../../accounts/account-registration.ts'
+import type { Account, AccountStore } from '../../accounts/account-store.ts'
+import type { FactorStore } from '../../accounts/factors/factor-store.ts'
+import type { AccountLocks } from '../../accounts/sign-in/account-locks.ts'
+import type { Database } from '../../database/database.ts'
+import type { Translator } from '../../language/translations.ts'
+import type { AccessRevocation } from '../../oidc/access-revocation.ts'
+import { demandRoles } from '../admin-rights.ts'
+import type { Caller } from '../guard.ts'
+import { type Operation, operation } from '../operation.ts'
+import { page } from '../paging.ts'
+import { changedMeanwhile, requiredVersion, seenVersion } from '../preconditions.ts'
+import { pageOf } from '../schemas.ts'
+import { invalidFields, namedFields } from '../validation.ts'
+import { changeable, refusal } from './account-access.ts'
+import { accountJson, factorsJson } from './account-json.ts'
+import * as schemas from './account-schemas.ts'
 
 export interface AccountsResourceParts {
   accounts: AccountStore
   accountLocks: Pick<AccountLocks, 'lockedAmong' | 'lift'>
   accountRegistration: AccountRegistration
+  factorStore: Pick<FactorStore, 'summary'>
   revocation: AccessRevocation
   transaction: Database['transaction']
   /** What is wrong with a field is told in it. */
@@ -44,7 +48,7 @@ function reading(parts: AccountsResourceParts): Operation[] {
       scope: 'accounts:read',
       query: schemas.accountsQuery,
       status: 200,
-      answer: schemas.pageOf(schemas.account),
+      answer: pageOf(schemas.account),
       refusals: [],
       handle: async ({ query }) => {
         const list = (range: { after: string | undefined; limit: number }) =>
@@ -61,9 +65,12 @@ function reading(parts: AccountsResourceParts): Operation[] {
       path: one,
       scope: 'accounts:read',
       status: 200,
-      answer: schemas.account,
+      answer: schemas.shownAccount,
       refusals: [404],
-      handle: async ({ id }) => shown(await accounts.find(id), parts),
+      handle: async ({ id }) => {
+        const { body, version } = await shown(await accounts.find(id), parts)
+        return { body: { ...body, factors: factorsJson(await parts.factorStore.summary(id)) }, version }
+      },
     }),
   ]
 }
@@ -107,7 +114,7 @@ function updating(parts: AccountsResourceParts): Operation {
     takesIfMatch: true,
     handle: async ({ caller, id, body, ifMatch }) => {
       const version = requiredVersion(ifMatch)
-      const before = await changeable(id, caller, parts)
+      const before = await changeable(id, caller, parts.accounts)
       demandRoles(caller, body.roles ?? [])
       // Against the version whose roles were looked at, so that nobody gets hold of somebody who has just become an owner.
       const updated = await parts.accountRegistration.update(id, changesIn(body), version ?? before.version)
@@ -124,7 +131,7 @@ function acting(parts: AccountsResourceParts): Operation[] {
     transaction(async () => {
       // First of all the lock: what is read before it may have changed when it is held.
       const isLastOwner = await accountRegistration.isLastOwner(id)
-      const account = await changeable(id, caller, parts)
+      const account = await changeable(id, caller, parts.accounts)
       if (version !== undefined && version !== account.version) throw changedMeanwhile()
       if (isLastOwner) throw refusal('last_owner')
       if (!(await change())) throw refusal('not_found')
@@ -164,7 +171,7 @@ function acting(parts: AccountsResourceParts): Operation[] {
       refusals: [404],
       handle: ({ caller, id }) =>
         transaction(async () => {
-          await changeable(id, caller, parts)
+          await changeable(id, caller, parts.accounts)
           await revocation.enableAccount(id)
           return shown(await accounts.find(id), parts)
         }),
@@ -178,31 +185,12 @@ function acting(parts: AccountsResourceParts): Operation[] {
       status: 204,
       refusals: [404],
       handle: async ({ caller, id }) => {
-        await changeable(id, caller, parts)
+        await changeable(id, caller, parts.accounts)
         await parts.accountLocks.lift(id)
         return {}
       },
     }),
   ]
-}
-
-/** The account, if the caller may lay hands on it. */
-async function changeable(id: string, caller: Caller, { accounts }: AccountsResourceParts): Promise<Account> {
-  const account = await accounts.find(id)
-  if (!account) throw refusal('not_found')
-  demandRoles(caller, account.roles)
-  return account
-}
-
-type Refusal = 'not_found' | 'version_conflict' | 'email_taken' | 'username_taken' | 'sub_taken' | 'last_owner' | 'busy'
-
-function refusal(reason: Refusal): AppError {
-  if (reason === 'not_found') return notFound('There is no account with this sub.')
-  if (reason === 'version_conflict') return changedMeanwhile()
-  if (reason === 'busy') return serviceUnavailable(2, 'The server is busy with passwords. Try again shortly.')
-  if (reason === 'last_owner')
-    return conflict('last_owner', 'This is the last owner. Make somebody else an owner first.')
-  return conflict(reason, 'There is an account with this e-mail address, username or sub already.')
 }
 
 const invalid = (problems: readonly Problem[], { say }: Translator) =>
@@ -229,19 +217,3 @@ async function shown(account: Account | undefined, { accountLocks }: AccountsRes
   const locked = await accountLocks.lockedAmong([account.sub])
   return { body: accountJson(account, locked.has(account.sub)), version: account.version }
 }
-
-const accountJson = (account: Account, locked: boolean): z.output<typeof schemas.account> => ({
-  sub: account.sub,
-  email: account.email,
-  email_verified: account.isEmailVerified,
-  username: account.username ?? null,
-  name: account.name ?? null,
-  profile: account.profile,
-  locale: account.locale ?? null,
-  roles: account.roles,
-  has_password: account.hasPassword,
-  locked,
-  disabled_at: account.disabledAt?.toISOString() ?? null,
-  created_at: account.createdAt.toISOString(),
-  updated_at: account.updatedAt.toISOString(),
-})

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { type AccountRegistration, createAccountRegistration } from '../../accounts/account-registration.ts'
 import type { Account, AccountWithPassword } from '../../accounts/account-store.ts'
+import { createFactorStore, type FactorStore } from '../../accounts/factors/factor-store.ts'
 import { createHashSchemes } from '../../accounts/password/imported/hash-schemes.ts'
 import { createPasswords } from '../../accounts/password/password.ts'
 import { createPasswordPolicy } from '../../accounts/password/password-policy.ts'
@@ -37,6 +38,9 @@ export function openAccounts({ accounts, database, sealing, config }: OpenDataba
 
 export const openLocks = ({ database }: OpenDatabase): AccountLocks =>
   createAccountLocks({ store: createSignInThrottleStore({ database }) })
+
+export const openFactors = ({ database, config }: OpenDatabase): FactorStore =>
+  createFactorStore({ database, canUseEmailCodes: config.login.canUseEmailCodes })
 
 export function openTransfer({ database, sealing, config }: OpenDatabase) {
   return {

@@ -1,5 +1,6 @@
 // Shows an account in the claims of OpenID Connect, for people, and as a line of an import file.
 import type { Account } from '../../accounts/account-store.ts'
+import type { FactorSummary } from '../../accounts/factors/factor-store.ts'
 import { totpPurpose } from '../../accounts/factors/totp.ts'
 import type { HashSchemes } from '../../accounts/password/imported/hash-schemes.ts'
 import type { AccountLock } from '../../accounts/sign-in/sign-in-throttle-store.ts'
@@ -9,8 +10,16 @@ import { lines } from '../terminal.ts'
 
 export const accountState = (account: Account): string => (account.disabledAt ? 'disabled' : 'active')
 
-/** `locks` where one account is shown: what keeps strangers out of it. */
-export const accountJson = (account: Account, locks?: readonly AccountLock[]) => ({
+/** What is looked up where one account is shown. */
+export interface Seen {
+  /** What keeps strangers out of it. */
+  locks: readonly AccountLock[]
+  factors: FactorSummary
+  /** How many browsers it knows. */
+  devices: number
+}
+
+export const accountJson = (account: Account, seen?: Seen) => ({
   sub: account.sub,
   email: account.email,
   email_verified: account.isEmailVerified,
@@ -21,12 +30,33 @@ export const accountJson = (account: Account, locks?: readonly AccountLock[]) =>
   roles: account.roles,
   has_password: account.hasPassword,
   disabled: account.disabledAt !== undefined,
-  locks: locks?.map(({ kind, until }) => ({ kind, until: until?.toISOString() ?? null })),
+  delete_after: account.deleteAfter?.toISOString(),
+  locks: seen?.locks.map(({ kind, until }) => ({ kind, until: until?.toISOString() ?? null })),
+  factors: seen && factorsJson(seen.factors),
+  devices: seen?.devices,
   created_at: account.createdAt.toISOString(),
   updated_at: account.updatedAt.toISOString(),
 })
 
-export const accountText = (account: Account, locks: readonly AccountLock[] = []): string =>
+export const factorsJson = ({ hasTotp, passkeys, recoveryCodesLeft, hasEmailCode }: FactorSummary) => ({
+  totp: hasTotp,
+  passkeys,
+  recovery_codes: recoveryCodesLeft,
+  email_codes: hasEmailCode,
+})
+
+export function factorsText({ hasTotp, passkeys, recoveryCodesLeft, hasEmailCode }: FactorSummary): string {
+  const counted = (count: number, one: string) => (count === 0 ? [] : [count === 1 ? `one ${one}` : `${count} ${one}s`])
+  const had = [
+    ...(hasTotp ? ['authenticator app'] : []),
+    ...counted(passkeys, 'passkey'),
+    ...(hasEmailCode ? ['codes by mail'] : []),
+    ...counted(recoveryCodesLeft, 'recovery code'),
+  ]
+  return had.length === 0 ? 'none' : had.join(', ')
+}
+
+export const accountText = (account: Account, seen?: Seen): string =>
   lines({
     sub: account.sub,
     email: `${account.email}${account.isEmailVerified ? ' (verified)' : ''}`,
@@ -36,7 +66,12 @@ export const accountText = (account: Account, locks: readonly AccountLock[] = []
     roles: account.roles.join(' '),
     state: accountState(account),
     password: account.hasPassword ? 'set' : 'none',
-    'locked for strangers': locks.map(({ kind, until }) => `${kind}s, until ${until?.toISOString() ?? 'unlocked'}`),
+    'second factors': seen && factorsText(seen.factors),
+    'known browsers': seen?.devices,
+    'deleted after': account.deleteAfter?.toISOString(),
+    'locked for strangers': seen?.locks.map(
+      ({ kind, until }) => `${kind}s, until ${until?.toISOString() ?? 'unlocked'}`,
+    ),
     'created at': account.createdAt.toISOString(),
   })
 

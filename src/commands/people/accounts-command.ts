@@ -2,16 +2,18 @@
 import type { Readable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { Command } from 'commander'
+import { createDevices } from '../../accounts/devices/devices.ts'
 import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
 import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal } from '../refusals.ts'
 import { table } from '../terminal.ts'
+import { addHelp } from './account-help.ts'
 import { accountJson, accountState, accountText } from './account-output.ts'
 import { accountRefusal } from './account-refusal.ts'
 import { addTransfer } from './account-transfer.ts'
 import { addUpdate } from './account-update.ts'
-import { demandAccount, englishOf, openAccounts, openLocks } from './open-accounts.ts'
+import { demandAccount, englishOf, openAccounts, openFactors, openLocks } from './open-accounts.ts'
 
 interface CreateOptions {
   email: string
@@ -31,7 +33,7 @@ interface ListOptions {
 
 export function accountsCommand(parts: CommandParts): Command {
   const group = new Command('accounts')
-  for (const add of [addCreate, addUpdate, addList, addAccess, addTransfer]) add(group, parts)
+  for (const add of [addCreate, addUpdate, addList, addAccess, addHelp, addTransfer]) add(group, parts)
   return group
 }
 
@@ -94,8 +96,12 @@ function addList(group: Command, { config, terminal }: CommandParts): void {
     .action((who: string) =>
       withDatabase(config(), async (open) => {
         const account = await demandAccount(open, who)
-        const locks = await openLocks(open).find(account.sub)
-        terminal.print(accountJson(account, locks), accountText(account, locks))
+        const seen = {
+          locks: await openLocks(open).find(account.sub),
+          factors: await openFactors(open).summary(account.sub),
+          devices: (await createDevices(open).list(account.sub)).length,
+        }
+        terminal.print(accountJson(account, seen), accountText(account, seen))
       }),
     )
 }
