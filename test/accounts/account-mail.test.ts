@@ -136,7 +136,7 @@ describe('a notice', () => {
       const { facts, action, closing } = only()
       expect(facts?.slice(-3)).toEqual([
         { label: 'When', value: 'November 25, 2026 at 9:30 AM UTC' },
-        { label: 'Internet address', value: '203.0.113.5' },
+        { label: 'IP address', value: '203.0.113.5' },
         { label: 'Browser', value: 'Firefox on Linux' },
       ])
       expect(closing).toContain('72 hours')
@@ -161,7 +161,7 @@ describe('a notice', () => {
   it('names the factor and what its owner called it', async () => {
     await mail.factorAdded(mara, { ...occasion, factor: 'passkey', name: 'Phone' })
     expect(only().facts?.slice(0, 2)).toEqual([
-      { label: 'What', value: 'Passkey' },
+      { label: 'Way', value: 'Passkey' },
       { label: 'Name', value: 'Phone' },
     ])
   })

@@ -45,7 +45,7 @@ describe('a connected application', () => {
     expect(text).toContain('See your e-mail address')
     expect(text).toContain('Invoices Read your invoices')
     expect(text).not.toContain('Your account Since')
-    expect(textOf(await world.visit(person, '/account'))).toContain('1 uses your account')
+    expect(textOf(await world.visit(person, '/account'))).toContain('1 application uses your account')
   })
 
   it('is disconnected: its tokens are dead, and it is asked for again', async () => {
