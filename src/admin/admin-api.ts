@@ -6,6 +6,8 @@ import { type AccountSupportResourceParts, accountSupportResource } from './acco
 import { type AccountsResourceParts, accountsResource } from './accounts/accounts-resource.ts'
 import { type ApisResourceParts, apisResource } from './apis-resource.ts'
 import { type ClientsResourceParts, clientsResource } from './clients-resource.ts'
+import { type ExchangePoliciesResourceParts, exchangePoliciesResource } from './exchange/exchange-policies-resource.ts'
+import { type TrustedIssuersResourceParts, trustedIssuersResource } from './exchange/trusted-issuers-resource.ts'
 import { createGuard, type GuardParts } from './guard.ts'
 import { openApiDocument } from './openapi.ts'
 
@@ -14,7 +16,9 @@ export type AdminApiParts = Omit<GuardParts, 'findClient' | 'findAccount'> &
   ApisResourceParts &
   AccountsResourceParts &
   AccountSupportResourceParts &
-  AccountSessionsParts
+  AccountSessionsParts &
+  ExchangePoliciesResourceParts &
+  TrustedIssuersResourceParts
 
 /** Mount it inside the error renderer and the input check. */
 export function adminApi(parts: AdminApiParts): Middleware {
@@ -22,7 +26,8 @@ export function adminApi(parts: AdminApiParts): Middleware {
   // From the tables, not from a cache: a right that is withdrawn here ends here.
   const guard = createGuard({ ...parts, findClient: clients.find, findAccount: accounts.find })
   const people = [...accountsResource(parts), ...accountSupportResource(parts), ...accountSessionsResource(parts)]
-  const operations = [...clientsResource(parts), ...apisResource(parts), ...people]
+  const exchange = [...exchangePoliciesResource(parts), ...trustedIssuersResource(parts)]
+  const operations = [...clientsResource(parts), ...apisResource(parts), ...people, ...exchange]
   const document = JSON.stringify(openApiDocument({ issuer, operations }))
 
   const router = new Router({ prefix: '/admin/api' })

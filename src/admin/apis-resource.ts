@@ -2,8 +2,12 @@
 import type { z } from 'zod'
 import type { ApiInputChanges, ApiRegistration } from '../apis/api-registration.ts'
 import type { Api, ApiStore, SigningAlgorithm } from '../apis/api-store.ts'
+import type { TokenClaims } from '../apis/token-claims.ts'
+import type { ApiEncryption } from '../apis/token-encryption.ts'
 import type { Database } from '../database/database.ts'
 import { type AppError, conflict, forbidden, notFound } from '../http/errors.ts'
+import { outwardUriProblem } from '../oidc/policy/outward-uri.ts'
+import type { tokenClaims as tokenClaimsSchema } from './api-token-schemas.ts'
 import { type Operation, operation } from './operation.ts'
 import { page } from './paging.ts'
 import { changedMeanwhile, requiredVersion, seenVersion } from './preconditions.ts'
@@ -147,6 +151,29 @@ const changesIn = (body: z.output<typeof schemas.apiUpdate>): ApiInputChanges =>
   tokenTtl: body.token_ttl,
   signingAlg: body.signing_alg,
   introspectionClients: body.introspection_clients,
+  tokenClaims: body.token_claims && claimsIn(body.token_claims),
+  encryption: body.encryption && encryptionIn(body.encryption),
+})
+
+const claimsIn = ({ rules, ...others }: z.output<typeof tokenClaimsSchema>): TokenClaims => ({
+  ...others,
+  rules: rules?.map(({ email_domain: emailDomain, ...rule }) => ({ ...rule, emailDomain })),
+})
+
+function encryptionIn(given: NonNullable<z.output<typeof schemas.apiUpdate>['encryption']>): ApiEncryption {
+  if ('jwks' in given) return { jwks: given.jwks }
+  const problem = outwardUriProblem(given.jwks_uri)
+  if (problem) throw invalidFields([{ field: 'encryption', message: `The address ${problem}.` }])
+  return { jwksUri: given.jwks_uri }
+}
+
+const encryptionJson = (given: ApiEncryption) =>
+  given.jwksUri === undefined ? { jwks: { keys: given.jwks.keys } } : { jwks_uri: given.jwksUri }
+
+const claimsJson = ({ roles, rules, claims }: TokenClaims): z.output<typeof tokenClaimsSchema> => ({
+  ...(roles && { roles }),
+  ...(rules && { rules: rules.map(({ emailDomain, ...rule }) => ({ ...rule, email_domain: emailDomain })) }),
+  ...(claims && { claims }),
 })
 
 const shown = (api: Api) => ({ body: apiJson(api), version: api.version })
@@ -159,6 +186,8 @@ const apiJson = (api: Api): z.output<typeof schemas.api> => ({
   token_ttl: api.tokenTtl,
   signing_alg: api.signingAlg,
   introspection_clients: api.introspectionClients,
+  token_claims: claimsJson(api.tokenClaims),
+  encryption: api.encryption ? encryptionJson(api.encryption) : null,
   built_in: api.isBuiltIn,
   created_at: api.createdAt.toISOString(),
   updated_at: api.updatedAt.toISOString(),

@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { ClientInputChanges } from '../clients/client-registration.ts'
 import type { Client } from '../clients/client-store.ts'
+import { mayExchangeTokens } from '../clients/exchange/exchange-grant.ts'
 import { outwardUriProblem } from '../oidc/policy/outward-uri.ts'
 import type { client as clientSchema, clientUpdate } from './schemas.ts'
 import { type FieldError, invalidFields } from './validation.ts'
@@ -20,6 +21,7 @@ export function clientJson(client: Client, adminAudience: string): z.output<type
     first_party: client.isFirstParty,
     require_pkce: client.requiresPkce,
     second_factor: client.secondFactor ?? null,
+    token_exchange: mayExchangeTokens(client),
     token_endpoint_auth_method: metadata.token_endpoint_auth_method ?? 'client_secret_basic',
     grant_types: metadata.grant_types ?? [],
     response_types: metadata.response_types ?? [],
@@ -36,7 +38,15 @@ export function clientJson(client: Client, adminAudience: string): z.output<type
   }
 }
 
-const optional = ['jwks', 'jwks_uri', 'id_token_signed_response_alg', 'client_uri', 'policy_uri', 'tos_uri']
+const optional = [
+  'jwks',
+  'jwks_uri',
+  'id_token_signed_response_alg',
+  'id_token_encrypted_response_alg',
+  'client_uri',
+  'policy_uri',
+  'tos_uri',
+]
 
 const optionalMetadata = ({ metadata }: Client): Record<string, never> =>
   Object.fromEntries(
@@ -68,11 +78,13 @@ export function changesIn(body: z.output<typeof clientUpdate>): ClientInputChang
     isFirstParty: body.first_party,
     requiresPkce: body.require_pkce,
     secondFactor: body.second_factor,
+    tokenExchange: body.token_exchange,
     adminScopes: body.admin_scopes,
     tokenEndpointAuthMethod: body.token_endpoint_auth_method,
     jwks: body.jwks,
     jwksUri: body.jwks_uri,
     idTokenSignedResponseAlg: body.id_token_signed_response_alg,
+    idTokenEncryptedResponseAlg: body.id_token_encrypted_response_alg,
     clientUri: body.client_uri,
     policyUri: body.policy_uri,
     tosUri: body.tos_uri,

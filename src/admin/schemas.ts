@@ -1,8 +1,9 @@
 // The JSON of the admin API: what requests may hold and answers do hold, in the names of the standards where they have any.
 import { z } from 'zod'
 import { signingAlgorithms } from '../apis/api-store.ts'
-import { authMethods, idTokenAlgorithms } from '../clients/client-rules.ts'
+import { authMethods, idTokenAlgorithms, idTokenEncryptionAlgorithms } from '../clients/client-rules.ts'
 import { clientKinds } from '../clients/client-store.ts'
+import { encryption, jwksAddress, publicJwks, tokenClaims } from './api-token-schemas.ts'
 
 export const time = z.iso.datetime().meta({ description: 'ISO 8601, in UTC' })
 export const strings = z.array(z.string())
@@ -22,17 +23,27 @@ const clientFields = {
     .string()
     .nullable()
     .meta({ description: 'off, optional, required or required-for:ROLE,ROLE; null: as the deployment has it' }),
+  token_exchange: z.boolean().meta({ description: 'May exchange tokens (RFC 8693), as exchange policies allow' }),
   token_endpoint_auth_method: z.enum(authMethods),
 }
 const optionalClientFields = {
-  jwks: z.looseObject({ keys: z.array(z.looseObject({})) }).meta({ description: 'Public keys only (RFC 7517)' }),
-  jwks_uri: z.string().meta({ description: 'https' }),
+  jwks: publicJwks,
+  jwks_uri: jwksAddress,
   id_token_signed_response_alg: z.enum(idTokenAlgorithms),
+  id_token_encrypted_response_alg: z.enum(idTokenEncryptionAlgorithms),
   client_uri: z.string(),
   policy_uri: z.string(),
   tos_uri: z.string(),
 }
-const { jwks, jwks_uri, id_token_signed_response_alg, client_uri, policy_uri, tos_uri } = optionalClientFields
+const {
+  jwks,
+  jwks_uri,
+  id_token_signed_response_alg,
+  id_token_encrypted_response_alg,
+  client_uri,
+  policy_uri,
+  tos_uri,
+} = optionalClientFields
 export const removable = <T extends z.ZodType>(schema: T) => schema.nullable().meta({ description: unset })
 
 export const clientCreation = z
@@ -47,6 +58,7 @@ export const clientUpdate = z
     jwks: removable(jwks),
     jwks_uri: removable(jwks_uri),
     id_token_signed_response_alg: removable(id_token_signed_response_alg),
+    id_token_encrypted_response_alg: removable(id_token_encrypted_response_alg),
     client_uri: removable(client_uri),
     policy_uri: removable(policy_uri),
     tos_uri: removable(tos_uri),
@@ -64,6 +76,7 @@ const clientAnswer = {
   jwks: jwks.optional(),
   jwks_uri: jwks_uri.optional(),
   id_token_signed_response_alg: z.string().optional(),
+  id_token_encrypted_response_alg: z.string().optional(),
   client_uri: client_uri.optional(),
   policy_uri: policy_uri.optional(),
   tos_uri: tos_uri.optional(),
@@ -104,6 +117,8 @@ const apiFields = {
   token_ttl: z.int().meta({ description: 'Lifetime of access tokens in seconds, 10 to 86400' }),
   signing_alg: z.enum(signingAlgorithms),
   introspection_clients: strings.meta({ description: 'Clients that may introspect every token for this API' }),
+  token_claims: tokenClaims,
+  encryption,
 }
 const scopeGiven = z.strictObject({ scope: z.string(), description: z.string().default('') })
 export const apiCreation = z

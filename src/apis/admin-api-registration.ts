@@ -10,6 +10,8 @@ export const adminScopes: readonly ApiScope[] = [
   { scope: 'apis:write', description: 'Register, change and delete APIs' },
   { scope: 'accounts:read', description: 'See the accounts of people' },
   { scope: 'accounts:write', description: 'Create, change, disable and delete accounts' },
+  { scope: 'exchange-policies:read', description: 'See which tokens may be exchanged, and trusted issuers' },
+  { scope: 'exchange-policies:write', description: 'Decide which tokens may be exchanged, and whom to trust' },
   { scope: 'keys:read', description: 'See the signing keys' },
   { scope: 'keys:write', description: 'Rotate and retire signing keys' },
   { scope: 'audit:read', description: 'Read the audit log' },

@@ -8,6 +8,8 @@ import {
   signingAlgorithms,
   type TokenFormat,
 } from './api-store.ts'
+import { type TokenClaims, tokenClaimsProblems } from './token-claims.ts'
+import { type ApiEncryption, encryptionProblem } from './token-encryption.ts'
 
 export interface Problem {
   field: keyof ApiInput
@@ -23,6 +25,10 @@ export interface ApiInput {
   tokenTtl?: number | undefined
   signingAlg?: SigningAlgorithm | undefined
   introspectionClients?: string[] | undefined
+  /** What its tokens tell about an account; in an update each part that is given replaces the one before. */
+  tokenClaims?: TokenClaims | undefined
+  /** Null takes it away: its tokens are signed only. */
+  encryption?: ApiEncryption | null | undefined
 }
 
 export type ApiInputChanges = { [Field in Exclude<keyof ApiInput, 'audience'>]?: ApiInput[Field] | undefined }
@@ -49,7 +55,9 @@ export function createApiRegistration(parts: ApiRegistrationParts) {
       transaction(async () => {
         const problems = [...audienceProblems(input.audience, parts), ...(await fieldProblems(input, parts))]
         if (problems.length > 0) return { ok: false, problems }
-        if (!(await store.insert(defined({ ...input, name: input.name.trim() })))) return { ok: false, reason: 'taken' }
+        const encryption = input.encryption ?? undefined
+        if (!(await store.insert(defined({ ...input, encryption, name: input.name.trim() }))))
+          return { ok: false, reason: 'taken' }
         return { ok: true, api: (await store.find(input.audience)) as Api }
       }),
 
@@ -60,9 +68,11 @@ export function createApiRegistration(parts: ApiRegistrationParts) {
         if (!existing) return { ok: false, reason: 'not_found' }
         if (existing.isBuiltIn) return { ok: false, reason: 'built_in' }
         if (version !== undefined && existing.version !== version) return { ok: false, reason: 'version_conflict' }
-        const problems = await fieldProblems(changes, parts)
+        const problems = await fieldProblems({ ...changes, ...formatOf(changes, existing) }, parts)
         if (problems.length > 0) return { ok: false, problems }
-        const api = await store.update(audience, defined(changes), version)
+        const { tokenClaims } = changes
+        const merged = tokenClaims && { ...existing.tokenClaims, ...defined(tokenClaims) }
+        const api = await store.update(audience, defined({ ...changes, tokenClaims: merged }), version)
         return api ? { ok: true, api } : { ok: false, reason: 'version_conflict' }
       }),
 
@@ -75,6 +85,12 @@ export function createApiRegistration(parts: ApiRegistrationParts) {
       }),
   }
 }
+
+/** The two together decide whether either is possible. */
+const formatOf = ({ tokenFormat, encryption }: ApiInputChanges, existing: Api) => ({
+  tokenFormat: tokenFormat ?? existing.tokenFormat,
+  encryption: encryption === undefined ? existing.encryption : encryption,
+})
 
 const problem = (field: keyof ApiInput, message: string): Problem[] => [{ field, message }]
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> }
@@ -105,7 +121,7 @@ function audienceProblem(
 }
 
 async function fieldProblems(input: ApiInputChanges, parts: ApiRegistrationParts): Promise<Problem[]> {
-  const { name, scopes, tokenFormat, tokenTtl, signingAlg, introspectionClients } = input
+  const { name, scopes, tokenFormat, tokenTtl, signingAlg, introspectionClients, tokenClaims = {}, encryption } = input
   return [
     ...(name === undefined || isName(name)
       ? []
@@ -120,8 +136,17 @@ async function fieldProblems(input: ApiInputChanges, parts: ApiRegistrationParts
     ...(signingAlg === undefined || signingAlgorithms.includes(signingAlg)
       ? []
       : problem('signingAlg', `The signing algorithm must be one of ${signingAlgorithms.join(', ')}.`)),
+    ...encryptionProblems(encryption, tokenFormat),
+    ...tokenClaimsProblems(tokenClaims).map((message) => ({ field: 'tokenClaims' as const, message })),
     ...(introspectionClients === undefined ? [] : await introspectionProblems(introspectionClients, parts)),
   ]
+}
+
+function encryptionProblems(encryption: ApiEncryption | null | undefined, format: TokenFormat | undefined): Problem[] {
+  if (!encryption) return []
+  if (format === 'opaque') return problem('encryption', 'Opaque tokens tell nothing: there is nothing to encrypt.')
+  const wrong = encryptionProblem(encryption)
+  return wrong ? problem('encryption', wrong) : []
 }
 
 // Also without the characters that turn the direction of text around: names stand on the consent page.

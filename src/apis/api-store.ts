@@ -1,5 +1,7 @@
 // Stores APIs (resource servers, RFC 8707): their audience, scopes, token format and lifetime.
 import type { Database } from '../database/database.ts'
+import type { TokenClaims } from './token-claims.ts'
+import type { ApiEncryption } from './token-encryption.ts'
 
 export const signingAlgorithms = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
 export type SigningAlgorithm = (typeof signingAlgorithms)[number]
@@ -20,6 +22,10 @@ export interface Api {
   scopes: ApiScope[]
   /** Clients that may introspect every token for this API. */
   introspectionClients: string[]
+  /** What its tokens tell about an account. */
+  tokenClaims: TokenClaims
+  /** Where the key is to which its access tokens are encrypted; undefined: they are signed only. */
+  encryption: ApiEncryption | undefined
   /** The server's own API; it cannot be removed. */
   isBuiltIn: boolean
   version: number
@@ -28,10 +34,18 @@ export interface Api {
 }
 
 export type NewApi = Pick<Api, 'audience' | 'name' | 'scopes'> &
-  Partial<Pick<Api, 'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'isBuiltIn' | 'introspectionClients'>>
+  Partial<
+    Pick<
+      Api,
+      'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'isBuiltIn' | 'introspectionClients' | 'tokenClaims' | 'encryption'
+    >
+  >
 export type ApiChanges = Partial<
-  Pick<Api, 'name' | 'scopes' | 'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'introspectionClients'>
->
+  Pick<Api, 'name' | 'scopes' | 'tokenFormat' | 'tokenTtl' | 'signingAlg' | 'introspectionClients' | 'tokenClaims'>
+> & {
+  /** Null: signed only. */
+  encryption?: ApiEncryption | null | undefined
+}
 
 interface Row {
   audience: string
@@ -40,6 +54,8 @@ interface Row {
   token_ttl: number
   signing_alg: SigningAlgorithm
   built_in: boolean
+  token_claims: TokenClaims
+  encryption: ApiEncryption | null
   version: number
   created_at: Date
   updated_at: Date
@@ -61,6 +77,8 @@ const toApi = (row: Row): Api => ({
   signingAlg: row.signing_alg,
   scopes: row.scopes,
   introspectionClients: row.introspection_clients,
+  tokenClaims: row.token_claims,
+  encryption: row.encryption ?? undefined,
   isBuiltIn: row.built_in,
   version: row.version,
   createdAt: row.created_at,
@@ -73,24 +91,6 @@ export function createApiStore({ database }: { database: Database }) {
   const find = async (audience: string): Promise<Api | undefined> => {
     const [row] = await database.query<Row>(`${select} WHERE a.audience = $1`, [audience])
     return row && toApi(row)
-  }
-
-  const saveScopes = async (audience: string, scopes: ApiScope[]) => {
-    const names = scopes.map((entry) => entry.scope)
-    await database.query('DELETE FROM api_scopes WHERE audience = $1 AND scope <> ALL($2)', [audience, names])
-    await database.query(
-      `INSERT INTO api_scopes (audience, scope, description) SELECT $1, * FROM unnest($2::text[], $3::text[])
-       ON CONFLICT (audience, scope) DO UPDATE SET description = excluded.description`,
-      [audience, names, scopes.map((entry) => entry.description)],
-    )
-  }
-
-  const saveIntrospectionClients = async (audience: string, clients: string[]) => {
-    await database.query('DELETE FROM api_introspection_clients WHERE audience = $1', [audience])
-    await database.query('INSERT INTO api_introspection_clients (audience, client_id) SELECT $1, unnest($2::text[])', [
-      audience,
-      clients,
-    ])
   }
 
   return {
@@ -109,8 +109,8 @@ export function createApiStore({ database }: { database: Database }) {
     insert: (api: NewApi): Promise<boolean> =>
       database.transaction(async () => {
         const rows = await database.query(
-          `INSERT INTO apis (audience, name, token_format, token_ttl, signing_alg, built_in)
-           VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (audience) DO NOTHING RETURNING audience`,
+          `INSERT INTO apis (audience, name, token_format, token_ttl, signing_alg, built_in, token_claims, encryption)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (audience) DO NOTHING RETURNING audience`,
           [
             api.audience,
             api.name,
@@ -118,11 +118,13 @@ export function createApiStore({ database }: { database: Database }) {
             api.tokenTtl ?? 600,
             api.signingAlg ?? 'ES256',
             api.isBuiltIn ?? false,
+            api.tokenClaims ?? {},
+            api.encryption,
           ],
         )
         if (rows.length === 0) return false
-        await saveScopes(api.audience, api.scopes)
-        await saveIntrospectionClients(api.audience, api.introspectionClients ?? [])
+        await saveScopes(database, api.audience, api.scopes)
+        await saveIntrospectionClients(database, api.audience, api.introspectionClients ?? [])
         return true
       }),
 
@@ -131,13 +133,25 @@ export function createApiStore({ database }: { database: Database }) {
       database.transaction(async () => {
         const rows = await database.query(
           `UPDATE apis SET name = coalesce($2, name), token_format = coalesce($3, token_format), token_ttl = coalesce($4, token_ttl),
-             signing_alg = coalesce($5, signing_alg), version = version + 1, updated_at = now()
+             signing_alg = coalesce($5, signing_alg), token_claims = coalesce($7, token_claims),
+             encryption = CASE WHEN $8 THEN $9::jsonb ELSE encryption END, version = version + 1, updated_at = now()
            WHERE audience = $1 AND ($6::int IS NULL OR version = $6) RETURNING audience`,
-          [audience, changes.name, changes.tokenFormat, changes.tokenTtl, changes.signingAlg, version],
+          [
+            audience,
+            changes.name,
+            changes.tokenFormat,
+            changes.tokenTtl,
+            changes.signingAlg,
+            version,
+            changes.tokenClaims,
+            changes.encryption !== undefined,
+            changes.encryption,
+          ],
         )
         if (rows.length === 0) return undefined
-        if (changes.scopes) await saveScopes(audience, changes.scopes)
-        if (changes.introspectionClients) await saveIntrospectionClients(audience, changes.introspectionClients)
+        if (changes.scopes) await saveScopes(database, audience, changes.scopes)
+        if (changes.introspectionClients)
+          await saveIntrospectionClients(database, audience, changes.introspectionClients)
         return find(audience)
       }),
 
@@ -154,4 +168,22 @@ export function createApiStore({ database }: { database: Database }) {
       await database.query('UPDATE apis SET audience = $1 WHERE built_in AND audience <> $1', [audience])
     },
   }
+}
+
+async function saveScopes(database: Database, audience: string, scopes: ApiScope[]): Promise<void> {
+  const names = scopes.map((entry) => entry.scope)
+  await database.query('DELETE FROM api_scopes WHERE audience = $1 AND scope <> ALL($2)', [audience, names])
+  await database.query(
+    `INSERT INTO api_scopes (audience, scope, description) SELECT $1, * FROM unnest($2::text[], $3::text[])
+     ON CONFLICT (audience, scope) DO UPDATE SET description = excluded.description`,
+    [audience, names, scopes.map((entry) => entry.description)],
+  )
+}
+
+async function saveIntrospectionClients(database: Database, audience: string, clients: string[]): Promise<void> {
+  await database.query('DELETE FROM api_introspection_clients WHERE audience = $1', [audience])
+  await database.query('INSERT INTO api_introspection_clients (audience, client_id) SELECT $1, unnest($2::text[])', [
+    audience,
+    clients,
+  ])
 }

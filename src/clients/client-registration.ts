@@ -2,9 +2,17 @@
 import type { Database } from '../database/database.ts'
 import { isMissingParent } from '../database/faults.ts'
 import { generateClientId, metadataFor } from './client-kinds.ts'
-import { type ClientInput, clientProblems, type GrantableApi, inputOf, type Problem } from './client-rules.ts'
+import {
+  type ClientInput,
+  clientProblems,
+  type GrantableApi,
+  idTokenEncryptionMethod,
+  inputOf,
+  type Problem,
+} from './client-rules.ts'
 import { digestClientSecret, generateClientSecret } from './client-secret.ts'
 import type { Client, ClientChanges, ClientMetadata, ClientStore } from './client-store.ts'
+import { mayExchangeTokens, withExchange } from './exchange/exchange-grant.ts'
 
 export type { ClientInput, Problem }
 
@@ -17,6 +25,7 @@ export type ClientInputChanges = {
         | 'jwks'
         | 'jwksUri'
         | 'idTokenSignedResponseAlg'
+        | 'idTokenEncryptedResponseAlg'
         | 'clientUri'
         | 'policyUri'
         | 'tosUri'
@@ -84,7 +93,7 @@ export function createClientRegistration(parts: ClientRegistrationParts) {
 
 async function insert(input: ClientInput, parts: ClientRegistrationParts): Promise<ClientCreated> {
   const clientId = generateClientId()
-  const metadata = metadataFor(input.kind, withoutUndefined(metadataOf(input)))
+  const metadata = withGrantTypes(metadataFor(input.kind, withoutUndefined(metadataOf(input))), input)
   const clientSecret = usesSecret(metadata) ? generateClientSecret() : undefined
   await parts.store.insert({
     clientId,
@@ -164,7 +173,7 @@ function changesOf(client: Client, after: ClientInput, changes: ClientInputChang
     isFirstParty: after.isFirstParty ?? client.isFirstParty,
     requiresPkce: after.requiresPkce ?? client.requiresPkce,
     secondFactor: after.secondFactor ?? null,
-    metadata: withoutUndefined({ ...client.metadata, ...metadataOf(after) }),
+    metadata: withGrantTypes(withoutUndefined({ ...client.metadata, ...metadataOf(after) }), after),
   }
   const regrants = changes.apis !== undefined || changes.adminScopes !== undefined
   return regrants ? { ...result, apis: grantsOf(after, adminAudience) } : result
@@ -177,10 +186,17 @@ const metadataOf = (input: ClientInput): Record<string, unknown> => ({
   jwks: input.jwks,
   jwks_uri: input.jwksUri,
   id_token_signed_response_alg: input.idTokenSignedResponseAlg,
+  id_token_encrypted_response_alg: input.idTokenEncryptedResponseAlg,
+  id_token_encrypted_response_enc: input.idTokenEncryptedResponseAlg && idTokenEncryptionMethod,
   client_uri: input.clientUri,
   policy_uri: input.policyUri,
   tos_uri: input.tosUri,
 })
+
+const withGrantTypes = (metadata: ClientMetadata, { tokenExchange }: ClientInput): ClientMetadata =>
+  tokenExchange === undefined || tokenExchange === mayExchangeTokens({ metadata })
+    ? metadata
+    : { ...metadata, grant_types: withExchange(metadata, tokenExchange) }
 
 const without = (unwanted: unknown, given: object) =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== unwanted))

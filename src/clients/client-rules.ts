@@ -1,10 +1,13 @@
 // Decides which clients may be registered: pure rules over what was asked for and the APIs that exist.
 import { isSecondFactorRule } from '../config/second-factor-rule.ts'
 import { type Client, type ClientKind, clientKinds } from './client-store.ts'
+import { canExchangeTokens, mayExchangeTokens } from './exchange/exchange-grant.ts'
 import { publicJwksProblem } from './public-jwks.ts'
 import { redirectUriProblem } from './redirect-uri.ts'
 
 export const authMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
+export const idTokenEncryptionAlgorithms = ['RSA-OAEP-256', 'ECDH-ES'] as const
+export const idTokenEncryptionMethod = 'A256GCM'
 export const idTokenAlgorithms = ['RS256', 'ES256', 'PS256', 'EdDSA'] as const
 
 export interface ClientInput {
@@ -18,6 +21,8 @@ export interface ClientInput {
   requiresPkce?: boolean | undefined
   /** A rule of its own for second factors (config/second-factor-rule.ts). */
   secondFactor?: string | undefined
+  /** Whether it may ask for a token in exchange for another (RFC 8693); what for, the exchange policies say. */
+  tokenExchange?: boolean | undefined
   /** Scopes of the admin API, for a machine. */
   adminScopes?: string[] | undefined
   tokenEndpointAuthMethod?: (typeof authMethods)[number] | undefined
@@ -25,6 +30,8 @@ export interface ClientInput {
   jwks?: object | undefined
   jwksUri?: string | undefined
   idTokenSignedResponseAlg?: (typeof idTokenAlgorithms)[number] | undefined
+  /** Encrypts its ID tokens to a key of its own, out of jwks or jwks_uri; with A256GCM. */
+  idTokenEncryptedResponseAlg?: (typeof idTokenEncryptionAlgorithms)[number] | undefined
   clientUri?: string | undefined
   policyUri?: string | undefined
   tosUri?: string | undefined
@@ -70,6 +77,7 @@ function formProblems({
   name,
   requiresPkce,
   secondFactor,
+  tokenExchange,
   idTokenSignedResponseAlg: alg,
 }: ClientInput): Problem[] {
   return failed([
@@ -79,6 +87,11 @@ function formProblems({
       'requiresPkce',
       requiresPkce === false && kind !== 'web',
       'Only a confidential web client may be exempted from PKCE.',
+    ],
+    [
+      'tokenExchange',
+      tokenExchange && !canExchangeTokens(kind),
+      `A ${kind} client runs on people’s devices: only machine and web clients may exchange tokens.`,
     ],
     [
       'secondFactor',
@@ -113,7 +126,8 @@ function uriProblems(input: ClientInput): Problem[] {
 const shownProblem = (field: keyof ClientInput, uri: string, problem: string | undefined): Problem[] =>
   problem ? [{ field, message: `${uri.slice(0, 200)} ${problem}.` }] : []
 
-function authProblems({ kind, tokenEndpointAuthMethod: method, jwks, jwksUri }: ClientInput): Problem[] {
+function authProblems(input: ClientInput): Problem[] {
+  const { kind, tokenEndpointAuthMethod: method, jwks, jwksUri, idTokenEncryptedResponseAlg: encryption } = input
   const isPublic = kind === 'spa' || kind === 'native'
   const jwksProblem = jwks === undefined ? undefined : publicJwksProblem(jwks)
   return failed([
@@ -133,6 +147,16 @@ function authProblems({ kind, tokenEndpointAuthMethod: method, jwks, jwksUri }: 
       `A ${kind} client must authenticate itself; register a public client as spa or native.`,
     ],
     ['jwks', method === 'private_key_jwt' && !jwks && !jwksUri, 'private_key_jwt needs jwks or jwks_uri.'],
+    [
+      'idTokenEncryptedResponseAlg',
+      encryption && !idTokenEncryptionAlgorithms.includes(encryption),
+      `ID tokens can be encrypted with ${idTokenEncryptionAlgorithms.join(', ')}.`,
+    ],
+    [
+      'idTokenEncryptedResponseAlg',
+      encryption && jwksUri === undefined && !hasKeyFor(encryption, jwks),
+      'ID tokens are encrypted to a public key of the client: give jwks_uri, or jwks with a key of that kind.',
+    ],
     ['jwks', jwks && jwksUri !== undefined, 'Give either jwks or jwks_uri, not both (RFC 7591, section 2).'],
     ['jwks', jwksProblem !== undefined, jwksProblem ?? ''],
     [
@@ -141,6 +165,14 @@ function authProblems({ kind, tokenEndpointAuthMethod: method, jwks, jwksUri }: 
       'The address of the key set must be an https URL without user name, password or fragment.',
     ],
   ] as Check[])
+}
+
+/** RSA-OAEP needs an RSA key, ECDH-ES one on a curve; a key for signatures is for those only. */
+function hasKeyFor(alg: string, jwks: object | undefined): boolean {
+  const { keys = [] } = (jwks ?? {}) as { keys?: { kty?: string; crv?: string; use?: string }[] }
+  const fits = (kty?: string, crv?: string) =>
+    alg === 'RSA-OAEP-256' ? kty === 'RSA' : kty === 'EC' || crv === 'X25519'
+  return Array.isArray(keys) && keys.some(({ kty, crv, use }) => fits(kty, crv) && use !== 'sig')
 }
 
 function isHttpsUrl(uri: string): boolean {
@@ -202,10 +234,12 @@ export function inputOf(client: Client, adminAudience: string): ClientInput {
     isFirstParty: client.isFirstParty,
     requiresPkce: client.requiresPkce,
     secondFactor: client.secondFactor,
+    tokenExchange: mayExchangeTokens(client),
     tokenEndpointAuthMethod: metadata.token_endpoint_auth_method as ClientInput['tokenEndpointAuthMethod'],
     jwks: metadata.jwks as object | undefined,
     jwksUri: metadata.jwks_uri as string | undefined,
     idTokenSignedResponseAlg: metadata.id_token_signed_response_alg as ClientInput['idTokenSignedResponseAlg'],
+    idTokenEncryptedResponseAlg: metadata.id_token_encrypted_response_alg as ClientInput['idTokenEncryptedResponseAlg'],
     clientUri: metadata.client_uri as string | undefined,
     policyUri: metadata.policy_uri as string | undefined,
     tosUri: metadata.tos_uri as string | undefined,

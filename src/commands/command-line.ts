@@ -39,6 +39,14 @@ const groups: Record<string, Group> = {
     description: 'APIs that tokens are issued for',
     load: async () => (await import('./registry/apis-command.ts')).apisCommand,
   },
+  'exchange-policies': {
+    description: 'which client may exchange what tokens for which API (RFC 8693)',
+    load: async () => (await import('./exchange/exchange-policies-command.ts')).exchangePoliciesCommand,
+  },
+  'trusted-issuers': {
+    description: 'issuers outside whose JWTs may be exchanged',
+    load: async () => (await import('./exchange/trusted-issuers-command.ts')).trustedIssuersCommand,
+  },
   accounts: {
     description: 'accounts of people',
     load: async () => (await import('./people/accounts-command.ts')).accountsCommand,
@@ -55,6 +63,7 @@ const groups: Record<string, Group> = {
     description: 'access tokens',
     load: async () => (await import('./tokens/token-command.ts')).tokenCommand,
   },
+  sidecar: { description: 'a proxy beside a service that lets through what carries a good token' },
   healthcheck: {
     description: 'exit 0 when the server on this machine is ready, else 1',
     load: async () => (await import('./operations/healthcheck-command.ts')).healthcheckCommand,
@@ -107,6 +116,11 @@ async function addGroups(program: Command, argv: string[], parts: CommandParts):
     // Where it is only another command's argument, it is loaded in vain.
     const command = load && argv.includes(name) ? (await load())(parts) : new Command(name)
     program.addCommand(command.description(description))
+    if (name === 'sidecar')
+      command
+        .allowUnknownOption()
+        .allowExcessArguments()
+        .action(() => startSidecar(argv))
     if (name === 'serve') command.action(() => start(parts))
   }
 }
@@ -114,6 +128,13 @@ async function addGroups(program: Command, argv: string[], parts: CommandParts):
 async function start({ config }: CommandParts): Promise<void> {
   const { serve } = await import('./serve.ts')
   await serve(config())
+}
+
+/** Reached only with something in front of the subcommand; main.ts takes the short way. */
+async function startSidecar(argv: string[]): Promise<void> {
+  const { runSidecarLine } = await import('./sidecar-line.ts')
+  const code = await runSidecarLine(argv, process)
+  if (code !== 0) throw new CommanderError(code, 'commander.help', '')
 }
 
 function everyCommand(command: Command, change: (command: Command) => void): void {

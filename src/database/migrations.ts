@@ -7,6 +7,9 @@ import * as keys from '../../migrations/20261123000004_keys.ts'
 import * as people from '../../migrations/20261125000001_people.ts'
 import * as factors from '../../migrations/20261125000002_factors.ts'
 import * as mail from '../../migrations/20261125000003_mail.ts'
+import * as tokenExchange from '../../migrations/20261125000012_token_exchange.ts'
+import * as tokenClaims from '../../migrations/20261125000015_token_claims.ts'
+import * as tokenEncryption from '../../migrations/20261125000016_token_encryption.ts'
 
 const migrations: Record<string, Knex.Migration> = {
   '20261123000001_applications': applications,
@@ -16,6 +19,9 @@ const migrations: Record<string, Knex.Migration> = {
   '20261125000001_people': people,
   '20261125000002_factors': factors,
   '20261125000003_mail': mail,
+  '20261125000012_token_exchange': tokenExchange,
+  '20261125000015_token_claims': tokenClaims,
+  '20261125000016_token_encryption': tokenEncryption,
 }
 
 export const migrationSource: Knex.MigrationSource<string> = {

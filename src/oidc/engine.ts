@@ -6,7 +6,14 @@ import { Provider } from 'oidc-provider'
 import type { ApiCache } from '../apis/api-cache.ts'
 import type { Api } from '../apis/api-store.ts'
 import type { ClientCache } from '../clients/client-cache.ts'
+import { exchangeGrantType } from '../clients/exchange/exchange-grant.ts'
+import type { ExchangeRulesCache } from '../clients/exchange/exchange-rules-cache.ts'
+import type { ApiEncryptionKeys } from './encryption/api-encryption.ts'
 import { createEngineSeams, type SeamParts } from './engine-seams.ts'
+import { createAccountClaims } from './grants/account-claims.ts'
+import { createSubjectTokens } from './grants/subject-tokens.ts'
+import { registerTokenExchange } from './grants/token-exchange.ts'
+import type { TrustedJwts } from './grants/trusted-jwts.ts'
 import { enginePolicy, type PolicyParts } from './policy/engine-policy.ts'
 import { createGrantPolicy } from './policy/grant-policy.ts'
 import { createIntrospectionPolicy } from './policy/introspection-policy.ts'
@@ -34,6 +41,9 @@ export interface EngineParts
   accounts: PolicyParts['accounts']
   apis: Pick<ApiCache, 'find'>
   clients: AdapterParts['clients'] & { cache: ClientCache }
+  exchangeRules: ExchangeRulesCache
+  trustedJwts: TrustedJwts
+  encryption: ApiEncryptionKeys
   consents: ConsentStore
   owesSecondFactor: SecondFactorPolicy
   cookieKeys: string[]
@@ -88,7 +98,8 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
       privateKeys,
       dpopNonceSecret: sealing.derive('DPoP nonces'),
       clientOf,
-      resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey }),
+      accountClaims: createAccountClaims(parts),
+      resourceIndicators: createResourcePolicy({ apis, clientOf, demandKey, encryption: parts.encryption }),
       allowedPolicy: introspection.allowedPolicy,
       loadExistingGrant: createGrantPolicy({ consents: parts.consents, clientOf }),
       promptPolicy: createPromptPolicy({ config, clientOf, owesSecondFactor: parts.owesSecondFactor }),
@@ -98,13 +109,27 @@ function buildEngine(parts: EngineParts, { privateKeys, publicKeys }: EngineKeys
   // The only forwarded headers that get here are the ones that http/ has written.
   provider.proxy = true
   seams.apply(provider)
+  registerTokenExchange(provider, {
+    ...parts,
+    issuer: config.issuer,
+    privateKeys,
+    rules: parts.exchangeRules,
+    demandKey,
+    subjectTokens: createSubjectTokens({
+      ...parts,
+      issuer: config.issuer,
+      publicKeys,
+      findClient: clients.cache.find,
+      liveClaims: introspection.liveClaims,
+    }),
+  })
   endWithSession(provider)
   provider.use(introspection.answerForJwts)
   provider.use(withholdStoredSecret)
-  provider.use(announceForAll)
+  provider.use(announcing(parts.exchangeRules.isInUse))
   parts.onBuild(provider)
   // Of this engine only: what an old one is still preparing must not be shown as the keys of the new one.
-  const prepared = createPreparedDocuments()
+  const prepared = createPreparedDocuments({ edition: () => String(parts.exchangeRules.isInUse()) })
   const answer = mount(provider)
   return { provider, handle: (ctx: Context, next: Next) => prepared(ctx, () => answer(ctx, next)) }
 }
@@ -128,12 +153,17 @@ interface Authorization {
   persistsLogout?: boolean | undefined
 }
 
-/** Discovery is for applications: what only the server's own pages may use (`none`) is not in it. */
-async function announceForAll(ctx: Context, next: Next): Promise<void> {
-  await next()
-  const body = ctx.body as { response_types_supported?: string[] } | undefined
-  if (body?.response_types_supported) body.response_types_supported = ['code']
-}
+/** Discovery is for applications: what only the server's own pages may use (`none`) is not in it, nor what nobody was allowed. */
+const announcing =
+  (isExchangeInUse: () => boolean) =>
+  async (ctx: Context, next: Next): Promise<void> => {
+    await next()
+    const body = ctx.body as { response_types_supported?: string[]; grant_types_supported?: string[] } | undefined
+    if (!body?.response_types_supported) return
+    body.response_types_supported = ['code']
+    const { grant_types_supported: types = [] } = body
+    if (!isExchangeInUse()) body.grant_types_supported = types.filter((type) => type !== exchangeGrantType)
+  }
 
 /** Reading a registration back must not show what stands in place of the secret. */
 async function withholdStoredSecret(ctx: Context, next: Next): Promise<void> {

@@ -1,6 +1,6 @@
 // Answers discovery and JWKS from prepared bytes, so that they cost nothing and need no database.
 import { createHash } from 'node:crypto'
-import type { Context, Next } from 'koa'
+import type { Context, Middleware, Next } from 'koa'
 
 /** Seconds for which a verifier may keep them; a rotated key is published for longer than that before it signs. */
 const documentMaxAge = 300
@@ -13,22 +13,28 @@ interface Document {
   etag: string
 }
 
-export function createPreparedDocuments(): (ctx: Context, next: Next) => Promise<void> {
+export interface PreparedDocumentsParts {
+  /** Changes with what the documents say, apart from the engine itself. */
+  edition(): string
+}
+
+export function createPreparedDocuments({ edition }: PreparedDocumentsParts): Middleware {
   const documents = new Map<string, Document>()
 
-  const prepare = async (ctx: Context, next: Next): Promise<Document | undefined> => {
+  const prepare = async (ctx: Context, next: Next, name: string): Promise<Document | undefined> => {
     await next()
     if (ctx.status !== 200 || ctx.method !== 'GET') return undefined
     const bytes = Buffer.from(typeof ctx.body === 'string' ? ctx.body : JSON.stringify(ctx.body))
     const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`
     const document = { bytes, type: String(ctx.response.get('content-type')), etag }
-    documents.set(ctx.path, document)
+    documents.set(name, document)
     return document
   }
 
   return async (ctx, next) => {
     if (!paths.has(ctx.path) || !['GET', 'HEAD'].includes(ctx.method)) return next()
-    const document = documents.get(ctx.path) ?? (await prepare(ctx, next))
+    const name = `${ctx.path} ${edition()}`
+    const document = documents.get(name) ?? (await prepare(ctx, next, name))
     if (!document) return
     ctx.status = 200
     ctx.set({

@@ -9,7 +9,7 @@ import type { Stores } from './stores.ts'
 
 export function administration({ config }: ServerParts, stores: Stores, node: Node): Middleware {
   const { issuer } = config
-  const { apis, clients, accounts } = node.registrations
+  const { apis, clients, accounts, exchangePolicies, trustedIssuers } = node.registrations
   const { transaction } = stores.database
   const factorStore = node.factors.store
   return adminApi({
@@ -31,11 +31,14 @@ export function administration({ config }: ServerParts, stores: Stores, node: No
       endEverything: node.revocation.endEverything,
     }),
     factorStore,
+    exchangePolicyRegistration: exchangePolicies,
+    trustedIssuerRegistration: trustedIssuers,
     english: node.translations.english,
     revocation: node.revocation,
     transaction,
     ensureAlgorithm: node.ensureAlgorithm,
     forgetClient: stores.clientCache.forget,
+    forgetExchangeRules: stores.exchangeRules.clear,
     // Clients lose what an API loses.
     forgetApis: () => {
       stores.apiCache.clear()

@@ -13,7 +13,10 @@ import { createKeyWatcher } from '../keys/key-watcher.ts'
 import { createTranslations } from '../language/translations.ts'
 import { createEnginePages } from '../login/engine-pages.ts'
 import { createAccessRevocation } from '../oidc/access-revocation.ts'
+import { createApiEncryption } from '../oidc/encryption/api-encryption.ts'
 import { createEngine, type Engine } from '../oidc/engine.ts'
+import { createOutwardFetch } from '../oidc/grants/outward-fetch.ts'
+import { createTrustedJwts } from '../oidc/grants/trusted-jwts.ts'
 import { createPersonSession } from '../oidc/person-session.ts'
 import { createSecondFactorPolicy } from '../oidc/policy/second-factor-policy.ts'
 import { createRefusalLog } from '../oidc/refusal-log.ts'
@@ -54,6 +57,7 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
     config,
     clients: { database, store: stores.clients, cache: stores.clientCache },
     apis: stores.apiCache,
+    ...outward(stores),
     cookieKeys: cookieKeys(config, stores),
     owesSecondFactor: createSecondFactorPolicy({
       rule: config.login.secondFactor,
@@ -94,6 +98,15 @@ export function createNode(parts: ServerParts, stores: Stores, branding: Brandin
       log,
     }),
     cookieKeys: cookieKeys(config, { sealing }),
+  }
+}
+
+/** What asks others for their keys. */
+function outward({ exchangeRules, accounts }: Stores) {
+  const fetch = createOutwardFetch()
+  return {
+    trustedJwts: createTrustedJwts({ findIssuer: exchangeRules.findIssuer, accounts, fetch }),
+    encryption: createApiEncryption({ fetch, now: () => new Date() }),
   }
 }
 
@@ -161,6 +174,7 @@ function startSteps(config: Config, stores: Stores, keys: ReturnType<typeof crea
         await ensureAdminApi(stores.apis, config.issuer)
         await ensureAccountClient(stores.clients, config.issuer)
         keys.useKeys(await keys.keyRing.load())
+        await stores.exchangeRules.warm()
       },
     },
   ]

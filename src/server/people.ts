@@ -16,10 +16,13 @@ import { createPasswordStrength } from '../accounts/password/password-strength.t
 import { adminAudience } from '../apis/admin-api-registration.ts'
 import { createApiRegistration } from '../apis/api-registration.ts'
 import { createClientRegistration } from '../clients/client-registration.ts'
+import { createExchangePolicyRegistration } from '../clients/exchange/exchange-policy-registration.ts'
+import { createTrustedIssuerRegistration } from '../clients/exchange/trusted-issuer-registration.ts'
 import type { Config } from '../config.ts'
 import type { Views } from '../http/views.ts'
 import type { Translations } from '../language/translations.ts'
 import { createMailer } from '../mail/mailer.ts'
+import { outwardUriProblem } from '../oidc/policy/outward-uri.ts'
 import type { Stores } from './stores.ts'
 
 interface Parts {
@@ -99,6 +102,18 @@ function createRegistrations(
       hasClient: async (id) => (await clients.find(id)) !== undefined,
     }),
     clients: createClientRegistration({ store: clients, findApi: apis.find, transaction, adminAudience: audience }),
+    exchangePolicies: createExchangePolicyRegistration({
+      store: stores.exchangePolicies,
+      issuers: stores.trustedIssuers,
+      findClient: clients.find,
+      findApi: apis.find,
+      transaction,
+    }),
+    trustedIssuers: createTrustedIssuerRegistration({
+      store: stores.trustedIssuers,
+      issuer: config.issuer,
+      outwardUriProblem,
+    }),
     accounts: createAccountRegistration({
       store: accounts,
       transaction,

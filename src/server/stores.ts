@@ -12,6 +12,9 @@ import { createApiCache } from '../apis/api-cache.ts'
 import { createApiStore } from '../apis/api-store.ts'
 import { createClientCache } from '../clients/client-cache.ts'
 import { createClientStore } from '../clients/client-store.ts'
+import { createExchangePolicyStore } from '../clients/exchange/exchange-policy-store.ts'
+import { createExchangeRulesCache } from '../clients/exchange/exchange-rules-cache.ts'
+import { createTrustedIssuerStore } from '../clients/exchange/trusted-issuer-store.ts'
 import { createDatabase, type Database } from '../database/database.ts'
 import { createListener } from '../database/listener.ts'
 import { createSigningKeyStore } from '../keys/signing-key-store.ts'
@@ -43,6 +46,8 @@ export function createStores({ config, databaseUrl, log, onQuery }: ServerParts)
 function createCached(database: Database, databaseUrl: string) {
   const clients = createClientStore({ database })
   const apis = createApiStore({ database })
+  const exchangePolicies = createExchangePolicyStore({ database })
+  const trustedIssuers = createTrustedIssuerStore({ database })
   const keyListeners: (() => void)[] = []
   const mailListeners: (() => void)[] = []
   const tell = (listeners: (() => void)[]) => {
@@ -55,11 +60,13 @@ function createCached(database: Database, databaseUrl: string) {
       if (payload === 'keys') tell(keyListeners)
       else if (payload === 'mail') tell(mailListeners)
       else if (payload === 'apis') apiCache.clear()
+      else if (payload === 'exchange') exchangeRules.clear()
       else if (payload.startsWith('client:')) clientCache.forget(payload.slice('client:'.length))
     },
     onGap: () => {
       apiCache.clear()
       clientCache.clear()
+      exchangeRules.clear()
       tell(keyListeners)
       tell(mailListeners)
     },
@@ -67,9 +74,13 @@ function createCached(database: Database, databaseUrl: string) {
   const cacheParts = { database, isListening: listener.isConnected, now: Date.now }
   const clientCache = createClientCache({ store: clients, ...cacheParts })
   const apiCache = createApiCache({ store: apis, ...cacheParts })
+  const exchangeRules = createExchangeRulesCache({ policies: exchangePolicies, issuers: trustedIssuers, ...cacheParts })
   return {
     clients,
     apis,
+    exchangePolicies,
+    trustedIssuers,
+    exchangeRules,
     listener,
     clientCache,
     apiCache,

@@ -1,4 +1,4 @@
-// Decides whether a decoded token is an access token for this service: the rules of RFC 9068 section 4 and RFC 8725.
+// Decides whether a decoded token is of the right kind and for this service: the rules of RFC 9068 section 4 and RFC 8725.
 import type { JWTPayload, ProtectedHeaderParameters } from 'jose'
 
 export interface Expected {
@@ -8,6 +8,17 @@ export interface Expected {
   clockTolerance: number
   now: Date
 }
+
+/** What tells one kind of token from the others. */
+export interface TokenKind {
+  /** The header's `typ`, without `application/`. */
+  type: string
+  /** Claims that must be there, as strings that are not empty. */
+  needed: readonly string[]
+  standard: string
+}
+
+export const accessToken: TokenKind = { type: 'at+jwt', needed: ['sub', 'client_id', 'jti'], standard: 'RFC 9068' }
 
 const MAX_LENGTH = 16_384
 // A clock that lags a minute behind the issuer's must not refuse fresh tokens; `exp` is what ends a token.
@@ -24,28 +35,37 @@ export function shapeProblem(token: string): string | undefined {
 }
 
 /** What is wrong with the token's header, or undefined. */
-export function headerProblem(header: ProtectedHeaderParameters, algorithms: readonly string[]): string | undefined {
+export function headerProblem(
+  header: ProtectedHeaderParameters,
+  algorithms: readonly string[],
+  { type, standard } = accessToken,
+): string | undefined {
   const { alg, typ, crit } = header
   const isAllowed = typeof alg === 'string' && algorithms.includes(alg)
   if (!isAllowed) return `The token's algorithm is ${shown(alg)}; accepted are ${algorithms.join(', ')}.`
-  if (!isAccessTokenType(typ)) {
-    const hint = typeof typ === 'string' && typ.toUpperCase() !== 'JWT' ? '' : ' An ID token is not an access token.'
-    return `The token's type (typ) is ${shown(typ)}, this service expects 'at+jwt' (RFC 9068).${hint}`
+  if (!isOfType(typ, type)) {
+    const isPerhapsIdToken = type === accessToken.type && (typeof typ !== 'string' || typ.toUpperCase() === 'JWT')
+    const hint = isPerhapsIdToken ? ' An ID token is not an access token.' : ''
+    return `The token's type (typ) is ${shown(typ)}, this service expects '${type}' (${standard}).${hint}`
   }
   if (crit !== undefined) return "The token's header demands extensions (crit) that this service does not know."
   return undefined
 }
 
 /** What is wrong with the token's claims, or undefined. */
-export function claimsProblem(claims: JWTPayload, expected: Expected): string | undefined {
+export function claimsProblem(
+  claims: JWTPayload,
+  expected: Expected,
+  { needed, standard } = accessToken,
+): string | undefined {
   if (claims.iss !== expected.issuer) {
     return `The token's issuer is ${shown(claims.iss)}, this service expects ${shown(expected.issuer)}.`
   }
   if (!audienceOf(claims).includes(expected.audience)) {
     return `The token's audience is ${shown(claims.aud)}, this service expects ${shown(expected.audience)}.`
   }
-  const missing = ['sub', 'client_id', 'jti'].find((name) => typeof claims[name] !== 'string' || claims[name] === '')
-  if (missing) return `The token's claim '${missing}' is missing or is not a string (RFC 9068).`
+  const missing = needed.find((name) => typeof claims[name] !== 'string' || claims[name] === '')
+  if (missing) return `The token's claim '${missing}' is missing or is not a string (${standard}).`
   if (claims.scope !== undefined && typeof claims.scope !== 'string')
     return "The token's claim 'scope' is not a string."
   if (claims.cnf !== undefined) {
@@ -77,10 +97,16 @@ export function scopesOf({ scope }: JWTPayload): string[] {
   return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
 }
 
+/** The token's roles (RFC 9068 section 2.2.3.1): a list of names. */
+export function rolesOf({ roles }: JWTPayload): string[] {
+  return [roles].flat().filter((value) => typeof value === 'string')
+}
+
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
 
 // RFC 9068 section 4 takes both; RFC 7515 section 4.1.9 makes media types case-insensitive.
-const isAccessTokenType = (typ: unknown) => typeof typ === 'string' && /^(application\/)?at\+jwt$/i.test(typ)
+const isOfType = (typ: unknown, type: string) =>
+  typeof typ === 'string' && [type, `application/${type}`].includes(typ.toLowerCase())
 
 /** A value from outside, short enough and clean enough for a message. */
 export function shown(value: unknown): string {

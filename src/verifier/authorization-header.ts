@@ -6,8 +6,12 @@ type BearerToken =
 
 /** What a request looks like in Node's `http`; Koa's, Express's and Fastify's raw requests all do. */
 export interface IncomingRequest {
-  headers: { authorization?: string | undefined }
-  headersDistinct?: { authorization?: string[] | undefined } | undefined
+  headers: { authorization?: string | undefined; host?: string | undefined }
+  headersDistinct?: { authorization?: string[] | undefined; host?: string[] | undefined } | undefined
+  method?: string | undefined
+  /** Which routers rewrite; Express keeps what was sent in `originalUrl`. */
+  url?: string | undefined
+  originalUrl?: string | undefined
 }
 
 /** Every Authorization header of the request: Node's `headers` hides all but the first. */

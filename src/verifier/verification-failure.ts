@@ -1,7 +1,7 @@
 // Translates what went wrong at the signature into the refusal of RFC 6750, or into "later" where the token is not at fault.
 import { decodeProtectedHeader, errors } from 'jose'
 import { shown } from './access-token.ts'
-import { KeysUnavailable } from './jwks-cache.ts'
+import { KeysUnavailable } from './keys/jwks-cache.ts'
 import type { VerifierErrorCode } from './verifier-error.ts'
 
 const FAILED_SIGNATURE = "The token's signature is not by the issuer's key that the token names."

@@ -3,7 +3,7 @@
 /**
  * Why a request was refused. `missing_token` is ours: RFC 6750 section 3.1 gives a request without a token no code, so the
  * challenge carries none then. `insufficient_user_authentication` is RFC 9470's (section 3), `temporarily_unavailable` RFC 6749's
- * (section 4.1.2.1), the others are RFC 6750's.
+ * (section 4.1.2.1), `access_denied` is ours as well: no rule of a guard lets this request pass, whoever sends it. The others are RFC 6750's.
  */
 export type VerifierErrorCode =
   | 'missing_token'
@@ -11,6 +11,7 @@ export type VerifierErrorCode =
   | 'invalid_token'
   | 'insufficient_scope'
   | 'insufficient_user_authentication'
+  | 'access_denied'
   | 'temporarily_unavailable'
 
 const statuses = {
@@ -19,6 +20,7 @@ const statuses = {
   invalid_token: 401,
   insufficient_scope: 403,
   insufficient_user_authentication: 401,
+  access_denied: 403,
   temporarily_unavailable: 503,
 } as const
 
@@ -48,9 +50,9 @@ export class VerifierError extends Error {
   readonly code: VerifierErrorCode
   /** 400, 401, 403 or 503. */
   readonly status: (typeof statuses)[VerifierErrorCode]
-  /** The value of WWW-Authenticate (RFC 6750 section 3); undefined with a 503, where a better token would not help. */
+  /** The value of WWW-Authenticate (RFC 6750 section 3); undefined where no other token would help: 503 and `access_denied`. */
   readonly challenge: string | undefined
-  /** The headers to answer: WWW-Authenticate, or Retry-After (seconds) with a 503. */
+  /** The headers to answer: WWW-Authenticate, or Retry-After (seconds) with a 503; none with `access_denied`. */
   readonly headers: Readonly<Record<string, string>>
   /** The JSON body to answer. */
   readonly body: Readonly<{ error: VerifierErrorCode; error_description: string }>
@@ -59,10 +61,12 @@ export class VerifierError extends Error {
     super(message, { cause: details.cause })
     this.code = code
     this.status = statuses[code]
-    this.challenge = this.status === 503 ? undefined : challenge(code, message, details)
-    this.headers = this.challenge
-      ? { 'WWW-Authenticate': this.challenge }
-      : { 'Retry-After': String(Math.max(1, Math.ceil(details.retryAfter ?? 1))) }
+    const isHopeless = this.status === 503 || code === 'access_denied'
+    this.challenge = isHopeless ? undefined : challenge(code, message, details)
+    this.headers = {
+      ...(this.challenge && { 'WWW-Authenticate': this.challenge }),
+      ...(this.status === 503 && { 'Retry-After': String(Math.max(1, Math.ceil(details.retryAfter ?? 1))) }),
+    }
     this.body = { error: code, error_description: message }
   }
 }

@@ -1,5 +1,5 @@
 // Holds a service to the options that exist: a misspelt or senseless one is a TypeError, never a check left out.
-import type { Fetch } from './fetch-json.ts'
+import type { Fetch } from './keys/fetch-json.ts'
 
 /** What a service tells its verifier. All times are seconds. */
 export interface VerifierOptions {
@@ -36,6 +36,8 @@ export interface VerifierOptions {
 export interface VerifyOptions {
   /** Scopes that this request needs, in addition to the verifier's own `requiredScopes`. */
   requiredScopes?: readonly string[]
+  /** Roles of which the token must have one (RFC 9068 section 2.2.3.1). Default: none is needed. */
+  roles?: readonly string[] | undefined
   /** Levels of which this request needs one. With the verifier's own `acrValues` a token must satisfy both lists. */
   acrValues?: readonly string[] | undefined
   /** Seconds since the person signed in, at most; the shorter of this and the verifier's own `maxAge` counts. */
@@ -88,6 +90,14 @@ export function checkedScopes(name: string, scopes: readonly string[] = []): str
   const isList = Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string')
   demand(isList && scopes.every((scope) => TOKEN.test(scope)), `${name} must be a list of scope names`)
   return [...scopes]
+}
+
+/** The roles, or undefined where none is needed; throws TypeError unless they are a list of at least one name. */
+export function checkedRoles(roles: readonly string[] | undefined): string[] | undefined {
+  if (roles === undefined) return undefined
+  const isList = Array.isArray(roles) && roles.length > 0 && roles.every((role) => typeof role === 'string' && role)
+  demand(isList, 'roles must be a list of at least one role')
+  return [...roles]
 }
 
 /** The levels, or undefined where any will do; throws TypeError unless they are a list of at least one name. */

@@ -74,7 +74,9 @@ describe('making an account', () => {
     ]),
     ['an empty name', { name: ' ' }, 'name'],
     ['a name with a line break', { name: 'a\nb' }, 'name'],
-    ['an unknown role', { roles: ['owner', 'god'] }, 'roles'],
+    ['a role that is no name', { roles: ['owner', 'a god'] }, 'roles'],
+    ['a role without a name', { roles: [''] }, 'roles'],
+    ['more roles than anybody has', { roles: Array.from({ length: 51 }, (_, index) => `role-${index}`) }, 'roles'],
     ['a sub like a client id', { sub: 'client_1' }, 'sub'],
     ['a sub like a built-in client id', { sub: 'gatehouse-x' }, 'sub'],
     ['a sub with a space', { sub: 'a b' }, 'sub'],
@@ -238,7 +240,7 @@ describe('changing an account', () => {
 
   it.each<[string, AccountInputChanges, number | undefined, object]>([
     ['a wrong address', { email: 'x' }, undefined, { problems: [{ field: 'email' }] }],
-    ['an unknown role', { roles: ['god'] }, undefined, { problems: [{ field: 'roles' }] }],
+    ['a role that is no name', { roles: ['a god'] }, undefined, { problems: [{ field: 'roles' }] }],
     ['an old version', { name: 'x' }, 9, { reason: 'version_conflict' }],
     ['a taken address', { email: 'taken@example.com' }, undefined, { reason: 'email_taken' }],
   ])('refuses %s', async (_, changes, version, refusal) => {

@@ -4,7 +4,12 @@ import { type AdminWorld, adminAudience, adminWorld, everyScope, issuer, type To
 // Every route of the API with a request that succeeds for an owner. A route that is missing here fails the first test.
 const routes: Record<
   string,
-  { path: (ids: Ids) => string; body?: object; headers?: Record<string, string>; scope: string }
+  {
+    path: (ids: Ids) => string
+    body?: object | ((ids: Ids) => object)
+    headers?: Record<string, string>
+    scope: string
+  }
 > = {
   'GET /clients': { path: () => '/clients', scope: 'clients:read' },
   'POST /clients': {
@@ -67,11 +72,42 @@ const routes: Record<
     scope: 'accounts:write',
   },
   'POST /accounts/{sub}/enable': { path: ({ account }) => `/accounts/${account}/enable`, scope: 'accounts:write' },
+  'GET /exchange-policies': { path: () => '/exchange-policies', scope: 'exchange-policies:read' },
+  'POST /exchange-policies': {
+    path: () => '/exchange-policies',
+    body: ({ exchanger, api }) => ({ client_id: exchanger, subject_audience: api, audience: api }),
+    scope: 'exchange-policies:write',
+  },
+  'GET /exchange-policies/{id}': {
+    path: ({ policy }) => `/exchange-policies/${policy}`,
+    scope: 'exchange-policies:read',
+  },
+  'DELETE /exchange-policies/{id}': {
+    path: ({ policy }) => `/exchange-policies/${policy}`,
+    scope: 'exchange-policies:write',
+  },
+  'GET /trusted-issuers': { path: () => '/trusted-issuers', scope: 'exchange-policies:read' },
+  'POST /trusted-issuers': {
+    path: () => '/trusted-issuers',
+    body: ({ api }) => ({ issuer: api, jwks_uri: 'https://new.example/jwks' }),
+    scope: 'exchange-policies:write',
+  },
+  'GET /trusted-issuers/{issuer}': {
+    path: ({ issuer }) => `/trusted-issuers/${encodeURIComponent(issuer)}`,
+    scope: 'exchange-policies:read',
+  },
+  'DELETE /trusted-issuers/{issuer}': {
+    path: ({ issuer }) => `/trusted-issuers/${encodeURIComponent(issuer)}`,
+    scope: 'exchange-policies:write',
+  },
 }
 interface Ids {
   client: string
   api: string
   account: string
+  exchanger: string
+  policy: string
+  issuer: string
 }
 
 let world: AdminWorld
@@ -120,23 +156,38 @@ afterAll(() => world.close())
 
 const target = async (): Promise<Ids> => {
   const id = Math.random().toString(36).slice(2)
-  const ids = { client: `client_${id}`, api: `urn:${id}`, account: id }
+  const ids = {
+    client: `client_${id}`,
+    api: `urn:${id}`,
+    account: id,
+    exchanger: `client_x${id}`,
+    policy: '',
+    issuer: `https://${id}.example`,
+  }
   const metadata = { token_endpoint_auth_method: 'client_secret_basic', redirect_uris: ['https://a.example/'] }
   await world.clients.insert({ clientId: ids.client, kind: 'web', name: 'x', metadata })
   await world.apis.insert({ audience: ids.api, name: 'x', scopes: [] })
   await world.accounts.insert({ sub: id, email: `${id}@example.com` })
+  const exchanging = { ...metadata, grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] }
+  await world.clients.insert({ clientId: ids.exchanger, kind: 'machine', name: 'x', metadata: exchanging })
+  const rules = { tokenType: 'access_token' as const, scopes: [], maxTtl: 60, mode: 'delegation' as const, maxDepth: 1 }
+  const subject = { kind: 'client' as const, value: ids.client }
+  const policy = await world.exchangePolicies.insert({ clientId: ids.exchanger, subject, audience: ids.api, ...rules })
+  const keys = { jwks: undefined, jwksUri: 'https://keys.example/jwks' }
+  await world.trustedIssuers.insert({ issuer: ids.issuer, audience: 'urn:us', subjectClaim: 'sub', ...keys })
   await world.database.query(
     `INSERT INTO sessions (uid, sub, payload, expires_at) VALUES ($1, $2, '{}', now() + interval '1 day')`,
     [`s-${id}`, id],
   )
   await world.apis.remove('urn:new')
   await world.database.query("DELETE FROM accounts WHERE email = 'new@example.com'")
-  return ids
+  return { ...ids, policy: policy?.id ?? '' }
 }
 const send = (route: string, token: string | undefined, headers: Record<string, string> = {}, ids = shared) => {
   const { path, body, headers: own } = routes[route] ?? { path: () => '' }
   const method = route.split(' ')[0] ?? ''
-  return world.call(method, `/admin/api/v1${path(ids)}`, { token, body, headers: { ...own, ...headers } })
+  const sent = typeof body === 'function' ? body(ids) : body
+  return world.call(method, `/admin/api/v1${path(ids)}`, { token, body: sent, headers: { ...own, ...headers } })
 }
 const without = (scope: string) => everyScope.filter((name) => name !== scope).join(' ')
 
@@ -256,6 +307,10 @@ describe('who may call the admin API', () => {
     const kept = async (table: string) =>
       (await world.database.query(`SELECT 1 FROM ${table} WHERE sub = $1`, [shared.account])).length
     expect([await kept('sessions'), await kept('one_time_links')]).toEqual([1, 0])
+    expect(await world.exchangePolicies.find(shared.policy)).toBeDefined()
+    expect(await world.trustedIssuers.find(shared.issuer)).toBeDefined()
+    const policies = await world.exchangePolicies.list({ limit: 1000 })
+    expect(policies.filter(({ clientId }) => clientId === shared.exchanger)).toHaveLength(1)
   })
 
   it('never ended in a bug', () => {

@@ -88,7 +88,7 @@ describe('accounts over the admin API', () => {
   it.each<[string, object, string]>([
     ['a wrong address', { email: 'x' }, 'email'],
     ['a short password', { email: 'b@example.com', password: 'short' }, 'password'],
-    ['an unknown role', { email: 'b@example.com', roles: ['god'] }, 'roles.0'],
+    ['a role that is no name', { email: 'b@example.com', roles: ['a god'] }, 'roles.0'],
     ['no address', { name: 'x' }, 'email'],
     ['a wrong username', { email: 'b@example.com', username: 'a@b' }, 'username'],
     ['a wrong claim', { email: 'b@example.com', profile: { picture: 'http://x.example/' } }, 'profile.picture'],

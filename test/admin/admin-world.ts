@@ -18,11 +18,16 @@ import { createApiRegistration } from '../../src/apis/api-registration.ts'
 import { createApiStore } from '../../src/apis/api-store.ts'
 import { createClientRegistration } from '../../src/clients/client-registration.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
+import { createExchangePolicyRegistration } from '../../src/clients/exchange/exchange-policy-registration.ts'
+import { createExchangePolicyStore } from '../../src/clients/exchange/exchange-policy-store.ts'
+import { createTrustedIssuerRegistration } from '../../src/clients/exchange/trusted-issuer-registration.ts'
+import { createTrustedIssuerStore } from '../../src/clients/exchange/trusted-issuer-store.ts'
 import { createErrorRenderer } from '../../src/http/error-renderer.ts'
 import { createInputCheck } from '../../src/http/request/input-check.ts'
 import { createRequestLog } from '../../src/http/request-log.ts'
 import { createTranslations } from '../../src/language/translations.ts'
 import { createAccessRevocation } from '../../src/oidc/access-revocation.ts'
+import { outwardUriProblem } from '../../src/oidc/policy/outward-uri.ts'
 import { createConsentStore } from '../../src/oidc/storage/consent-store.ts'
 import { createGrantStore } from '../../src/oidc/storage/grant-store.ts'
 import { createSessionStore } from '../../src/oidc/storage/session-store.ts'
@@ -107,6 +112,8 @@ export async function adminWorld() {
     requiresSecondFactor: false,
     hashPassword: async (password) => ({ ok: true, hash: `$test$${password.length}` }),
   })
+  const exchangePolicies = createExchangePolicyStore({ database })
+  const trustedIssuers = createTrustedIssuerStore({ database })
   const factorStore = createFactorStore({ database, canUseEmailCodes: true })
   const activity = createActivityLog({ database })
   const accountLocks = createAccountLocks({ store: createSignInThrottleStore({ database }) })
@@ -166,6 +173,17 @@ export async function adminWorld() {
     ensureAlgorithm: async () => undefined,
     forgetClient,
     forgetApis: () => void forgotten.push('apis'),
+    exchangePolicies,
+    exchangePolicyRegistration: createExchangePolicyRegistration({
+      store: exchangePolicies,
+      issuers: trustedIssuers,
+      findClient: clients.find,
+      findApi: apis.find,
+      transaction,
+    }),
+    trustedIssuers,
+    trustedIssuerRegistration: createTrustedIssuerRegistration({ store: trustedIssuers, issuer, outwardUriProblem }),
+    forgetExchangeRules: () => void forgotten.push('exchange rules'),
   })
 
   const memory = memoryLog()
@@ -216,6 +234,8 @@ export async function adminWorld() {
     clients,
     accounts,
     apis,
+    exchangePolicies,
+    trustedIssuers,
     links,
     activity,
     factorStore,

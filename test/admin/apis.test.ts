@@ -44,10 +44,51 @@ describe('registering APIs over the admin API', () => {
     ['an unknown client', { introspection_clients: ['client_none'] }, 'introspection_clients'],
     ['a field of its own', { built_in: true }, 'built_in'],
     ['a field in a scope', { scopes: [{ scope: 'a', grants: 'all' }] }, 'scopes.0.grants'],
+    [
+      'a rule for another claim',
+      { token_claims: { rules: [{ claim: 'scope', value: 'x', role: 'y' }] } },
+      'token_claims.rules.0.claim',
+    ],
+    ['a rule for everybody', { token_claims: { rules: [{ claim: 'roles', value: 'x' }] } }, 'token_claims'],
+    ['a claim that is taken', { token_claims: { claims: { sub: 'account.email' } } }, 'token_claims'],
+    ['a key set without a key', { encryption: { jwks: { keys: [] } } }, 'encryption'],
+    ['a key in the own network', { encryption: { jwks_uri: 'https://10.0.0.1/jwks' } }, 'encryption'],
+    [
+      'encryption of opaque tokens',
+      { token_format: 'opaque', encryption: { jwks_uri: 'https://k.example/' } },
+      'encryption',
+    ],
     ['an unknown algorithm', { signing_alg: 'none' }, 'signing_alg'],
   ])('refuses %s', async (_, change, field) => {
     const answer = await world.call('POST', apisPath, { token, body: { ...good, ...change } })
     expect({ status: answer.status, field: answer.body.errors[0]?.field }).toEqual({ status: 400, field })
+  })
+
+  it('keeps what its tokens tell, part by part', async () => {
+    const audience = 'urn:telling'
+    const rules = [
+      { claim: 'groups', value: 'staff', email_domain: 'example.com' },
+      { claim: 'roles', value: 'admin', role: 'owner' },
+    ]
+    const made = await world.call('POST', apisPath, { token, body: { ...good, audience, token_claims: { rules } } })
+    expect(made.body.token_claims).toEqual({ rules })
+    const claims = { zone: 'account.profile.zoneinfo' }
+    await patch(audience, { token_claims: { roles: 'all', claims } })
+    expect((await patch(audience, { token_claims: { claims: {} } })).body.token_claims).toEqual({
+      roles: 'all',
+      rules,
+      claims: {},
+    })
+    expect((await patch(audience, { name: 'other' })).body.token_claims).toMatchObject({ roles: 'all', rules })
+  })
+
+  it('keeps where the key is to which its tokens are encrypted, until it is taken away', async () => {
+    const audience = 'urn:sealed'
+    const encryption = { jwks_uri: 'https://keys.example/jwks' }
+    const made = await world.call('POST', apisPath, { token, body: { ...good, audience, encryption } })
+    expect(made.body.encryption).toEqual(encryption)
+    expect((await patch(audience, { name: 'other' })).body.encryption).toEqual(encryption)
+    expect((await patch(audience, { encryption: null })).body.encryption).toBeNull()
   })
 
   it('answers 409 for a taken audience, also when two come at once', async () => {

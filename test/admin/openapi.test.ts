@@ -108,6 +108,28 @@ describe('the OpenAPI document of the admin API', () => {
     for (const headers of [star, old, {}]) await checked('PATCH /apis/{audience}', '/apis/urn:a', { body: {}, headers })
     for (const headers of [old, star, star]) await checked('DELETE /apis/{audience}', '/apis/urn:a', { headers })
 
+    const machine = {
+      type: 'machine',
+      client_name: 'x',
+      token_exchange: true,
+      apis: [{ audience: 'urn:x', scopes: [] }],
+    }
+    await checked('POST /apis', '/apis', { body: { audience: 'urn:x', name: 'X' } })
+    const exchanger = (await checked('POST /clients', '/clients', { body: machine })).body.client_id
+    const policy = { client_id: exchanger, subject_audience: 'urn:x', audience: 'urn:x' }
+    const made = (await checked('POST /exchange-policies', '/exchange-policies', { body: policy })).body.id
+    for (const body of [policy, { ...policy, audience: 'urn:y' }])
+      await checked('POST /exchange-policies', '/exchange-policies', { body })
+    await checked('GET /exchange-policies', '/exchange-policies')
+    for (const method of ['GET', 'DELETE', 'GET', 'DELETE'])
+      await checked(`${method} /exchange-policies/{id}`, `/exchange-policies/${made}`)
+    const trusted = { issuer: 'urn:issuer', jwks_uri: 'https://keys.example/jwks' }
+    for (const body of [trusted, trusted, { issuer: 'urn:other' }])
+      await checked('POST /trusted-issuers', '/trusted-issuers', { body })
+    await checked('GET /trusted-issuers', '/trusted-issuers')
+    for (const method of ['GET', 'DELETE', 'GET', 'DELETE'])
+      await checked(`${method} /trusted-issuers/{issuer}`, '/trusted-issuers/urn:issuer')
+
     const person = {
       email: 'a@example.com',
       username: 'ann',

@@ -66,7 +66,7 @@ const wrong: [unknown, RegExp][] = [
   [{ email: 'g4@example.com', created_at: 'yesterday' }, /created_at must be/],
   [{ email: 'g5@example.com', shoe_size: 43 }, /no field shoe_size/],
   [{ email: 'g6@example.com', password_hash: argon2.replace('m=19456', 'm=99999999') }, /costs too much/],
-  [{ email: 'g7@example.com', roles: ['emperor'] }, /no role “emperor”/],
+  [{ email: 'g7@example.com', roles: ['an emperor'] }, /“an emperor” cannot be one of the roles/],
   [{ email: 'g8@example.com', password_hash: 'd41d8cd98f00b204e9800998ecf8427e' }, /no form that can be verified/],
   [{ email: 'g9@example.com', totp_secret: 'JBSWY3DPEHPK3PXP' }, /TOTP secret must/],
   [{ email: 'g10@example.com', profile: { birthdate: 'May' } }, /date of birth/],

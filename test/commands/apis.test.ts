@@ -1,3 +1,6 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { exportJWK, generateKeyPair } from 'jose'
 import { adminAudience, adminScopes, ensureAdminApi, findAdminApi } from '../../src/apis/admin-api-registration.ts'
 import { createApiStore } from '../../src/apis/api-store.ts'
 import { createGatehouse, type Gatehouse } from './gatehouse.ts'
@@ -65,6 +68,62 @@ describe('changing an API', () => {
     const update = (client: string) => `apis update https://api.example --introspection-client ${client}`
     expect(await gatehouse.json(update(id))).toMatchObject({ introspection_clients: [id] })
     expect(await gatehouse.refusal(update('client_nobody'))).toMatchObject({ error: 'invalid' })
+  })
+
+  it('takes what its tokens tell, part by part', async () => {
+    const update = (more: string) => gatehouse.json(`apis update https://api.example ${more}`)
+    const rules = [
+      { claim: 'groups', value: 'staff', role: 'support' },
+      { claim: 'entitlements', value: 'urn:x', email_domain: 'example.com' },
+    ]
+    expect(await update('--roles all --claim zone=account.profile.zoneinfo')).toMatchObject({
+      token_claims: { roles: 'all', rules: [], claims: { zone: 'account.profile.zoneinfo' } },
+    })
+    expect(
+      await update('--claim-rule groups:staff=role:support --claim-rule entitlements:urn:x=email:example.com'),
+    ).toMatchObject({ token_claims: { roles: 'all', rules, claims: { zone: 'account.profile.zoneinfo' } } })
+    expect((await gatehouse.run('apis show https://api.example')).stdout).toMatch(
+      /tokens tell +roles: all\n +groups: staff/,
+    )
+    expect(await update('--roles a,b --claim none')).toMatchObject({
+      token_claims: { roles: ['a', 'b'], rules, claims: {} },
+    })
+    expect(await update('--roles none --claim-rule none')).toMatchObject({
+      token_claims: { roles: [], rules: [], claims: {} },
+    })
+    expect((await gatehouse.run('apis update https://api.example --claim-rule x')).code).toBe(2)
+    expect(await gatehouse.refusal('apis update https://api.example --claim sub=account.email')).toMatchObject({
+      error: 'invalid',
+    })
+  })
+
+  it('takes a key to encrypt its tokens to', async () => {
+    const { publicKey } = await generateKeyPair('ECDH-ES', { extractable: true })
+    const jwks = { keys: [await exportJWK(publicKey)] }
+    const path = join(gatehouse.dataDir, 'api-jwks.json')
+    await writeFile(path, JSON.stringify(jwks))
+    const create = 'apis create --audience urn:sealed --name S --scope read'
+    expect(await gatehouse.json([...create.split(' '), '--encryption-jwks-file', path])).toMatchObject({
+      encryption: { jwks },
+    })
+    const update = (more: string) => gatehouse.json(`apis update urn:sealed ${more}`)
+    expect(await update('--name T')).toMatchObject({ encryption: { jwks } })
+    const uri = 'https://keys.example/jwks'
+    expect(await update(`--encryption-jwks-uri ${uri}`)).toMatchObject({ encryption: { jwks_uri: uri } })
+    expect((await gatehouse.run('apis show urn:sealed')).stdout).toMatch(/encrypted to +https:\/\/keys/)
+    const machine = 'clients create --type machine --name M --audience urn:sealed --scope read'
+    const { client_id: id } = await gatehouse.json<{ client_id: string }>(machine)
+    expect(await gatehouse.refusal(`token issue --client ${id}`)).toMatchObject({ error: 'encrypted' })
+    expect(await update('--no-encryption')).toMatchObject({ encryption: null })
+    expect(await gatehouse.json(`token issue --client ${id}`)).toMatchObject({ audience: 'urn:sealed' })
+    const both = `apis update urn:sealed --encryption-jwks-uri ${uri} --encryption-jwks-file ${path}`
+    expect((await gatehouse.run(both)).code).toBe(2)
+    await writeFile(path, '{"keys":[]}')
+    expect(await gatehouse.refusal(`apis update urn:sealed --encryption-jwks-file ${path}`)).toMatchObject({
+      error: 'invalid',
+    })
+    await gatehouse.json(`clients delete ${id}`)
+    await gatehouse.json('apis delete urn:sealed')
   })
 
   it('is gone after it was deleted', async () => {

@@ -34,14 +34,14 @@ const makeAccount = async (email: string) =>
 describe('second factors', () => {
   const rule = (text: string) => ({ GATEHOUSE_SECOND_FACTOR: text })
 
-  it('a rule for a role that there is not obliges nobody', async () => {
+  it('a rule for a role that nobody has obliges nobody', async () => {
     expect(await examine('second factors', rule('required-for:owner'))).toMatchObject([{ status: 'ok' }])
     const [finding, ...more] = await examine('second factors', rule('required-for:owner,suport'))
     expect(more).toEqual([])
     expect(finding).toMatchObject({
       status: 'warning',
-      message: expect.stringMatching(/^GATEHOUSE_SECOND_FACTOR names suport, which is no role/),
-      fix: 'Correct GATEHOUSE_SECOND_FACTOR; the roles are owner.',
+      message: expect.stringMatching(/^GATEHOUSE_SECOND_FACTOR names suport, a role that nobody has/),
+      fix: 'Correct GATEHOUSE_SECOND_FACTOR, or give somebody the role; known are owner.',
     })
     const id = await makeClient('required-for:auditor')
     expect(await examine('second factors')).toMatchObject([
@@ -50,6 +50,15 @@ describe('second factors', () => {
         message: expect.stringContaining(`${id} (Shop) names auditor`),
         fix: expect.stringContaining(id),
       },
+    ])
+  })
+
+  it('a role that somebody has is known, and counts', async () => {
+    await gatehouse.json('accounts create --email helper@example.com --role support')
+    expect(await examine('second factors', rule('required-for:support'))).toMatchObject([{ status: 'ok' }])
+    const id = await makeClient('optional')
+    expect(await examine('second factors', rule('required-for:support'))).toMatchObject([
+      { status: 'warning', message: expect.stringContaining(`${id} (Shop) has the rule optional`) },
     ])
   })
 

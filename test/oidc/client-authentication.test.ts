@@ -361,7 +361,7 @@ describe('a grant type', () => {
     ['unknown', 'unsupported_grant_type'],
     ['implicit', 'unsupported_grant_type'],
     ['urn:ietf:params:oauth:grant-type:jwt-bearer', 'unsupported_grant_type'],
-    ['urn:ietf:params:oauth:grant-type:token-exchange', 'unsupported_grant_type'],
+    ['urn:ietf:params:oauth:grant-type:token-exchange', 'unauthorized_client'],
     ['authorization_code', 'unauthorized_client'],
     ['refresh_token', 'unauthorized_client'],
     ['urn:ietf:params:oauth:grant-type:device_code', 'unauthorized_client'],

@@ -76,6 +76,7 @@ describe('a good access token', () => {
       subject: 'account-1',
       clientId: 'client-1',
       scopes: ['orders:read', 'orders:write'],
+      roles: ['owner'],
       audience: [AUDIENCE],
       expiresAt: exp,
       tokenId: 'token-1',

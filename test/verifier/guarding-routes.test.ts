@@ -155,7 +155,13 @@ describe.each(Object.entries(applications))('a %s application', (_, start) => {
   })
 
   it('leaves a bug to the framework', async () => {
-    const app = await start({ verify: () => Promise.reject(), authorize: () => Promise.reject(new Error('a bug')) })
+    const app = await start({
+      audience: AUDIENCE,
+      prepare: () => Promise.resolve(),
+      verify: () => Promise.reject(),
+      authorize: () => Promise.reject(new Error('a bug')),
+      verifyTransactionToken: () => Promise.reject(),
+    })
     try {
       expect((await fetch(app.url)).status).toBe(500)
     } finally {

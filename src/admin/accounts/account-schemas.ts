@@ -1,6 +1,6 @@
 // The JSON of accounts in the admin API: what requests may hold and answers do hold, in the claims of OpenID Connect.
 import { z } from 'zod'
-import { accountRoles } from '../../accounts/account-fields.ts'
+import { accountRole } from '../../accounts/account-fields.ts'
 import { oneTimeLinkLifetimes } from '../../accounts/account-support.ts'
 import { addressParts, profileClaims } from '../../accounts/standard-claims.ts'
 import { pageQuery, removable, strings, time } from '../schemas.ts'
@@ -22,7 +22,9 @@ const accountFields = {
   name: z.string(),
   profile,
   locale: z.string().meta({ description: 'The language of the person (BCP 47)' }),
-  roles: z.array(z.enum(accountRoles)),
+  roles: z.array(z.string().regex(accountRole, 'must be 1 to 64 letters, digits, - and _')).meta({
+    description: 'owner administers this server; the others stand in the tokens of APIs that ask for them',
+  }),
 }
 export const accountCreation = z
   .strictObject({ ...accountFields, password: z.string() })

@@ -1,5 +1,4 @@
 // What `doctor` looks at for the sake of people: rules for second factors, how factors and passwords are kept, mail that went nowhere, and brands of nobody.
-import { accountRoles } from '../../accounts/account-fields.ts'
 import { type Client, createClientStore } from '../../clients/client-store.ts'
 import { rolesIn, type SecondFactorRule, weakening } from '../../config/second-factor-rule.ts'
 import type { Config } from '../../config.ts'
@@ -15,20 +14,27 @@ const factors = 'second factors'
 export async function checkSecondFactors(config: Config, database: Database): Promise<Finding[]> {
   const rule = config.login.secondFactor
   const clients = await everyPage(createClientStore({ database }).list, ({ clientId }) => clientId)
+  const facts = createPeopleFacts({ database })
+  // This server has one role of its own; the others are whatever accounts have.
+  const roles = [...new Set(['owner', ...(await facts.roles())])]
   const findings = [
-    ...unknownRoles('GATEHOUSE_SECOND_FACTOR', rule, 'Correct GATEHOUSE_SECOND_FACTOR'),
-    ...clients.flatMap((client) => clientFindings(client, rule)),
-    ...sealedFindings(config, await createPeopleFacts({ database }).sealedFactors()),
+    ...unknownRoles('GATEHOUSE_SECOND_FACTOR', rule, 'Correct GATEHOUSE_SECOND_FACTOR', roles),
+    ...clients.flatMap((client) => clientFindings(client, rule, roles)),
+    ...sealedFindings(config, await facts.sealedFactors()),
   ]
   return findings.length > 0 ? findings : [fine(factors, `The rule is ${rule}; what is kept can be opened.`)]
 }
 
-function clientFindings({ clientId, name, secondFactor, isBuiltIn }: Client, rule: SecondFactorRule): Finding[] {
+function clientFindings(
+  { clientId, name, secondFactor, isBuiltIn }: Client,
+  rule: SecondFactorRule,
+  roles: readonly string[],
+): Finding[] {
   if (secondFactor === undefined || isBuiltIn) return []
   const what = `${clientId} (${name})`
   const update = `gatehouse clients update ${clientId} --second-factor`
-  const unknown = unknownRoles(`The rule of ${what}`, secondFactor, `Run \`${update} RULE\``)
-  const weak = [[], ...accountRoles.map((role) => [role])].map((roles) => weakening(rule, secondFactor, roles))
+  const unknown = unknownRoles(`The rule of ${what}`, secondFactor, `Run \`${update} RULE\``, roles)
+  const weak = [[], ...roles.map((role) => [role])].map((held) => weakening(rule, secondFactor, held))
   const fix = `Run \`${update} default\`, unless that is what you want.`
   const about = `${what} has the rule ${secondFactor}, which asks for less than the deployment's ${rule}`
   if (weak.includes('in_effect'))
@@ -38,13 +44,12 @@ function clientFindings({ clientId, name, secondFactor, isBuiltIn }: Client, rul
   return unknown
 }
 
-function unknownRoles(what: string, rule: SecondFactorRule, fix: string): Finding[] {
-  const known: readonly string[] = accountRoles
+function unknownRoles(what: string, rule: SecondFactorRule, fix: string, known: readonly string[]): Finding[] {
   const unknown = rolesIn(rule).filter((role) => !known.includes(role))
   if (unknown.length === 0) return []
   const list = unknown.join(', ')
-  const message = `${what} names ${list}, which ${unknown.length === 1 ? 'is no role' : 'are no roles'}: nobody is obliged by that.`
-  return [warning(factors, message, `${fix}; the roles are ${known.join(', ')}.`)]
+  const message = `${what} names ${list}, ${unknown.length === 1 ? 'a role' : 'roles'} that nobody has: nobody is obliged by that.`
+  return [warning(factors, message, `${fix}, or give somebody the role; known are ${known.join(', ')}.`)]
 }
 
 function sealedFindings({ sealingKeys }: Config, sealed: readonly SealedFactors[]): Finding[] {

@@ -40,6 +40,11 @@ export function createPeopleFacts({ database }: { database: Database }) {
          ) AS counted GROUP BY 1 ORDER BY 1`,
       ),
 
+    roles: async (): Promise<string[]> =>
+      (await database.query<{ role: string }>('SELECT DISTINCT unnest(roles) AS role FROM accounts ORDER BY 1')).map(
+        ({ role }) => role,
+      ),
+
     /** By the name that stands in the hash, most frequent first. */
     foreignHashes: (): Promise<{ scheme: string; accounts: number }[]> =>
       database.query<{ scheme: string; accounts: number }>(

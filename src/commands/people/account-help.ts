@@ -1,8 +1,9 @@
 // `gatehouse accounts invite`, `one-time-link`, `reset-mfa` and `sign-out`: what an operator does for somebody who cannot get in.
 import type { Command } from 'commander'
 import { invitationExpiry, oneTimeLinkLifetimes } from '../../accounts/account-support.ts'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound, UsageError } from '../refusals.ts'
 import { accountJson, accountText, factorsJson, factorsText } from './account-output.ts'
 import { accountRefusal } from './account-refusal.ts'
@@ -29,7 +30,7 @@ function addInvite(group: Command, { config, terminal }: CommandParts): void {
     .option('--username <name>', 'a second name to sign in by')
     .option('--name <name>', 'name of the person')
     .option('--locale <tag>', 'language of the person, and of the message, such as de or pt-BR')
-    .option('--role <role>', 'a role: owner (repeatable)', collect)
+    .option('--role <role>', 'a role: owner, or one that APIs ask for (repeatable)', collect)
     .action((who: string | undefined, options: InviteOptions) => {
       const isNew = options.email !== undefined
       if (isNew === (who !== undefined)) throw new UsageError('invite: give an account, or --email for a new one.')

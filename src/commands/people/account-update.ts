@@ -1,7 +1,8 @@
 // `gatehouse accounts update`: changes what an account says of a person.
 import type { Command } from 'commander'
-import { type CommandParts, collect } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { withDatabase } from '../open-database.ts'
+import { collect } from '../option-values.ts'
 import { accountJson, accountText } from './account-output.ts'
 import { accountRefusal } from './account-refusal.ts'
 import { demandAccount, englishOf, openAccounts } from './open-accounts.ts'
@@ -23,7 +24,7 @@ export function addUpdate(group: Command, { config, terminal }: CommandParts): v
     .option('--username <name>', "new username; '' takes it away")
     .option('--name <name>', 'new name of the person')
     .option('--locale <tag>', "language of the person, such as de or pt-BR; '' takes it away")
-    .option('--role <role>', 'a role: owner (repeatable; replaces the roles before)', collect)
+    .option('--role <role>', 'a role: owner, or one that APIs ask for (repeatable; replaces the roles before)', collect)
     .option('--verified', 'the e-mail address is known to be theirs')
     .action((who: string, { role, verified, ...changes }: UpdateOptions) =>
       withDatabase(config(), async (open) => {

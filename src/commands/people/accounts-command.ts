@@ -3,8 +3,9 @@ import type { Readable } from 'node:stream'
 import { text as readText } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { createDevices } from '../../accounts/devices/devices.ts'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal } from '../refusals.ts'
 import { table } from '../terminal.ts'
 import { addHelp } from './account-help.ts'
@@ -45,7 +46,7 @@ function addCreate(group: Command, { config, terminal, stdin }: CommandParts): v
     .option('--name <name>', 'name of the person')
     .option('--locale <tag>', 'language of the person, such as de or pt-BR')
     .option('--password-stdin', 'read the password from standard input; without it the account has none')
-    .option('--role <role>', 'a role: owner (repeatable)', collect)
+    .option('--role <role>', 'a role: owner, or one that APIs ask for (repeatable)', collect)
     .option('--verified', 'the e-mail address is known to be theirs')
     .action((options: CreateOptions) =>
       withDatabase(config(), async (open) => {

@@ -8,12 +8,15 @@ import {
   signingAlgorithms,
   type TokenFormat,
 } from '../../apis/api-store.ts'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { ApiEncryption, PublicJwks } from '../../apis/token-encryption.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
 import { openKeyRing } from '../open-key-ring.ts'
-import { CommandRefusal, notFound, refuseProblems } from '../refusals.ts'
+import { collect, readJsonFile, wholeNumber } from '../option-values.ts'
+import { CommandRefusal, notFound, refuseProblems, UsageError } from '../refusals.ts'
 import { lines, table } from '../terminal.ts'
 import { everyPage } from './every-page.ts'
+import { claimRuleHelp, tokenClaimChanges, tokenClaimsJson, tokenClaimsText } from './token-claim-options.ts'
 
 interface ApiOptions {
   name?: string
@@ -22,6 +25,12 @@ interface ApiOptions {
   tokenTtl?: number
   tokenAlg?: SigningAlgorithm
   introspectionClient?: string[]
+  encryptionJwksUri?: string
+  encryptionJwksFile?: string
+  encryption?: boolean
+  roles?: string
+  claimRule?: string[]
+  claim?: string[]
 }
 
 export function apisCommand(parts: CommandParts): Command {
@@ -52,6 +61,7 @@ function addUpdate(group: Command, { config, terminal }: CommandParts): void {
     .command('update <audience>')
     .description('change an API; a list that is given replaces the one before')
     .option('--name <name>', 'name that people see')
+    .option('--no-encryption', 'its tokens are signed only')
   apiOptions(command).action((audience: string, options: ApiOptions) =>
     withDatabase(config(), async (open) => {
       await prepare(open, options)
@@ -103,6 +113,11 @@ const apiOptions = (command: Command): Command =>
     .option('--token-ttl <seconds>', 'lifetime of access tokens, 600 by default', wholeNumber)
     .addOption(new Option('--token-alg <alg>', 'what signs access tokens').choices(signingAlgorithms))
     .option('--introspection-client <id>', 'a client that may introspect every token for it (repeatable)', collect)
+    .option('--encryption-jwks-uri <url>', 'where the public key is to which its tokens are encrypted')
+    .option('--encryption-jwks-file <path>', 'a file with that key, instead of --encryption-jwks-uri')
+    .option('--roles <names>', 'account roles that its tokens name in roles: all, none, or NAME,NAME')
+    .option('--claim-rule <CLAIM:VALUE=WHEN>', claimRuleHelp, collect)
+    .option('--claim <NAME=PLACE>', 'a claim of its tokens and where it is taken from, or none (repeatable)', collect)
 
 function scope(value: string, before: ApiScope[] = []): ApiScope[] {
   const [name = '', ...description] = value.split('=')
@@ -116,7 +131,21 @@ const changes = (options: ApiOptions): ApiInputChanges => ({
   tokenTtl: options.tokenTtl,
   signingAlg: options.tokenAlg,
   introspectionClients: options.introspectionClient,
+  encryption: encryptionOf(options),
+  ...tokenClaimChanges(options),
 })
+
+function encryptionOf({
+  encryption,
+  encryptionJwksUri,
+  encryptionJwksFile,
+}: ApiOptions): ApiEncryption | null | undefined {
+  if (encryption === false) return null
+  if (encryptionJwksUri !== undefined && encryptionJwksFile !== undefined)
+    throw new UsageError('--encryption-jwks-uri and --encryption-jwks-file: give only one of them.')
+  if (encryptionJwksFile !== undefined) return { jwks: readJsonFile(encryptionJwksFile) as PublicJwks }
+  return encryptionJwksUri === undefined ? undefined : { jwksUri: encryptionJwksUri }
+}
 
 /** The first API with an algorithm needs its key. */
 async function prepare(open: OpenDatabase, { tokenAlg }: ApiOptions): Promise<void> {
@@ -144,6 +173,10 @@ const apiJson = (api: Api) => ({
   token_ttl: api.tokenTtl,
   token_alg: api.signingAlg,
   introspection_clients: api.introspectionClients,
+  token_claims: tokenClaimsJson(api.tokenClaims),
+  encryption: api.encryption
+    ? { ...(api.encryption.jwks ? { jwks: api.encryption.jwks } : { jwks_uri: api.encryption.jwksUri }) }
+    : null,
   built_in: api.isBuiltIn,
   created_at: api.createdAt.toISOString(),
   updated_at: api.updatedAt.toISOString(),
@@ -156,4 +189,6 @@ const apiText = (api: Api) =>
     scopes: api.scopes.map((entry) => [entry.scope, entry.description].filter(Boolean).join('  ')),
     'access tokens': `${api.tokenFormat}, ${api.tokenTtl} s${api.tokenFormat === 'jwt' ? `, ${api.signingAlg}` : ''}`,
     'introspected by': api.introspectionClients,
+    'encrypted to': api.encryption && (api.encryption.jwksUri ?? 'the key given'),
+    'tokens tell': tokenClaimsText(api.tokenClaims),
   })

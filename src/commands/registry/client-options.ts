@@ -1,8 +1,9 @@
 // The options that `clients create` and `clients update` share, and what they mean.
 import { type Command, Option } from 'commander'
 import type { ClientInput } from '../../clients/client-registration.ts'
-import { authMethods, idTokenAlgorithms } from '../../clients/client-rules.ts'
-import { collect } from '../command-parts.ts'
+import { authMethods, idTokenAlgorithms, idTokenEncryptionAlgorithms } from '../../clients/client-rules.ts'
+import { collect, readJsonFile } from '../option-values.ts'
+import { UsageError } from '../refusals.ts'
 
 export interface ClientOptions {
   name?: string
@@ -11,9 +12,12 @@ export interface ClientOptions {
   firstParty?: boolean
   pkce?: boolean
   secondFactor?: string
+  tokenExchange?: boolean
   admin?: string[]
   authMethod?: NonNullable<ClientInput['tokenEndpointAuthMethod']>
   jwksUri?: string
+  jwksFile?: string
+  idTokenEncryption?: NonNullable<ClientInput['idTokenEncryptedResponseAlg']> | 'none'
   idTokenAlg?: NonNullable<ClientInput['idTokenSignedResponseAlg']>
 }
 
@@ -27,9 +31,17 @@ export const clientOptions = (command: Command): Command =>
       '--second-factor <rule>',
       'off, optional, required, required-for:ROLE,ROLE, or default: as the deployment has it',
     )
+    .option('--token-exchange', 'may exchange tokens (RFC 8693), as `exchange-policies` allow it')
     .option('--admin <scope>', 'a scope of the admin API, for a machine (repeatable)', collect)
     .addOption(new Option('--auth-method <method>', 'how it authenticates at the token endpoint').choices(authMethods))
     .option('--jwks-uri <uri>', 'where its public keys are, for private_key_jwt')
+    .option('--jwks-file <path>', 'a file with its public keys, instead of --jwks-uri')
+    .addOption(
+      new Option('--id-token-encryption <alg>', 'encrypts its ID tokens to a key of its own (jwks)').choices([
+        ...idTokenEncryptionAlgorithms,
+        'none',
+      ]),
+    )
     .addOption(new Option('--id-token-alg <alg>', 'what signs its ID tokens').choices(idTokenAlgorithms))
 
 export const clientChanges = (options: ClientOptions) => ({
@@ -39,8 +51,24 @@ export const clientChanges = (options: ClientOptions) => ({
   isFirstParty: options.firstParty,
   requiresPkce: options.pkce,
   secondFactor: options.secondFactor === 'default' ? null : options.secondFactor,
+  tokenExchange: options.tokenExchange,
   adminScopes: options.admin,
   tokenEndpointAuthMethod: options.authMethod,
-  jwksUri: options.jwksUri,
+  ...keysOf(options),
+  idTokenEncryptedResponseAlg: options.idTokenEncryption === 'none' ? null : options.idTokenEncryption,
   idTokenSignedResponseAlg: options.idTokenAlg,
 })
+
+/** The one takes the place of the other. */
+function keysOf({ jwksUri, jwksFile }: ClientOptions) {
+  if (jwksUri !== undefined && jwksFile !== undefined)
+    throw new UsageError('--jwks-uri and --jwks-file: give only one of them.')
+  if (jwksFile !== undefined) return { jwks: readJsonFile(jwksFile), jwksUri: null }
+  return jwksUri === undefined ? {} : { jwks: null, jwksUri }
+}
+
+/** Of a client that is new: there is nothing to take away. */
+export const withoutNull = <T extends object>(changes: T) =>
+  Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== null)) as {
+    [Name in keyof T]: Exclude<T[Name], null>
+  }

@@ -1,5 +1,6 @@
 // Shows a client in the names of RFC 7591, and for people.
 import type { Client } from '../../clients/client-store.ts'
+import { mayExchangeTokens } from '../../clients/exchange/exchange-grant.ts'
 import { lines } from '../terminal.ts'
 
 export const secretNote = 'This secret is shown once: keep it now. Only a digest of it is stored.'
@@ -24,6 +25,7 @@ export function clientJson(client: Client, clientSecret?: string): object {
     first_party: client.isFirstParty,
     require_pkce: client.requiresPkce,
     second_factor: client.secondFactor ?? null,
+    token_exchange: mayExchangeTokens(client),
     dynamically_registered: client.isDynamicallyRegistered,
     built_in: client.isBuiltIn,
     disabled: client.disabledAt !== undefined,

@@ -3,14 +3,15 @@ import { Command, Option } from 'commander'
 import { adminAudience } from '../../apis/admin-api-registration.ts'
 import { type ClientInputChanges, createClientRegistration } from '../../clients/client-registration.ts'
 import { type Client, type ClientKind, clientKinds } from '../../clients/client-store.ts'
-import { type CommandParts, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { demandAdminApi } from '../demand-admin-api.ts'
 import { type OpenDatabase, withDatabase } from '../open-database.ts'
 import { openKeyRing } from '../open-key-ring.ts'
+import { wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound, refuseProblems, UsageError } from '../refusals.ts'
 import { table } from '../terminal.ts'
 import { apiGrants } from './api-grants.ts'
-import { type ClientOptions, clientChanges, clientOptions } from './client-options.ts'
+import { type ClientOptions, clientChanges, clientOptions, withoutNull } from './client-options.ts'
 import { clientJson, clientState, clientText, secretNote } from './client-output.ts'
 import { everyPage } from './every-page.ts'
 
@@ -34,10 +35,8 @@ function addCreate(group: Command, { config, terminal }: CommandParts): void {
   const { granted } = apiGrants(clientOptions(command))
   command.action((options: ClientOptions & { type: ClientKind; name: string }) =>
     withDatabase(config(), async (open) => {
-      const { secondFactor, ...changes } = clientChanges(options)
       const input = {
-        ...changes,
-        secondFactor: secondFactor ?? undefined,
+        ...withoutNull(clientChanges(options)),
         kind: options.type,
         name: options.name,
         apis: granted(),
@@ -62,6 +61,7 @@ function addUpdate(group: Command, { config, terminal }: CommandParts): void {
   const { granted } = apiGrants(clientOptions(command))
   command
     .option('--no-first-party', 'people are asked for consent')
+    .option('--no-token-exchange', 'the opposite of --token-exchange')
     .option('--disable', 'no more tokens; what it holds is withdrawn')
     .option('--enable', 'the opposite of --disable')
   command.action((clientId: string, options: UpdateOptions) => {

@@ -62,6 +62,9 @@ export async function issueMachineToken(open: OpenDatabase, request: MachineRequ
   if (!decision.ok) throw new CommandRefusal(decision.error, `${client.clientId}: ${decision.description}.`)
   const api = decision.audience === undefined ? undefined : await open.apis.find(decision.audience)
   if (!api) throw new CommandRefusal('invalid_target', `There is no API ${decision.audience}.`)
+  // Never in the clear: the key may be somewhere else, and the server knows where.
+  if (api.encryption)
+    throw new CommandRefusal('encrypted', `Tokens for ${api.audience} are encrypted: get one at the token endpoint.`)
   const scopes = request.scopes ?? client.apis[api.audience] ?? []
   const subject = { sub: client.clientId, clientId: client.clientId, scopes }
   return api.tokenFormat === 'opaque' ? stored(open, api, subject) : signed(open, api, subject)

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { Command } from 'commander'
 import { createRegistrationTokenStore, type RegistrationToken } from '../../oidc/storage/registration-token-store.ts'
-import { type CommandParts, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
 import { withDatabase } from '../open-database.ts'
 import { demandSealingKey } from '../open-key-ring.ts'
+import { wholeNumber } from '../option-values.ts'
 import { CommandRefusal, notFound } from '../refusals.ts'
 import { lines, table } from '../terminal.ts'
 

@@ -1,8 +1,10 @@
 // `gatehouse token`: issues tokens for trying things and for administration, and tells what a token says and is worth.
 import { Command } from 'commander'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, type ProtectedHeaderParameters } from 'jose'
-import { type CommandParts, collect, wholeNumber } from '../command-parts.ts'
+import type { CommandParts } from '../command-parts.ts'
+import { addExplain } from '../exchange/explain-exchange.ts'
 import { withDatabase } from '../open-database.ts'
+import { collect, wholeNumber } from '../option-values.ts'
 import { CommandRefusal, UsageError } from '../refusals.ts'
 import { lines } from '../terminal.ts'
 import { issueAdminToken, issueMachineToken } from './issue-token.ts'
@@ -28,7 +30,7 @@ const longestTtl = 86_400
 
 export function tokenCommand(parts: CommandParts): Command {
   const group = new Command('token')
-  for (const add of [addIssue, addIntrospect, addDecode, addVerify]) add(group, parts)
+  for (const add of [addIssue, addIntrospect, addDecode, addVerify, addExplain]) add(group, parts)
   return group
 }
 

@@ -3,9 +3,12 @@ import type { JSONWebKeySet } from 'jose'
 import { type Configuration, type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../../accounts/account-store.ts'
 import { generateClientId } from '../../clients/client-kinds.ts'
+import { idTokenEncryptionAlgorithms, idTokenEncryptionMethod } from '../../clients/client-rules.ts'
 import { generateClientSecret } from '../../clients/client-secret.ts'
 import type { Client } from '../../clients/client-store.ts'
 import type { Config } from '../../config.ts'
+import type { createAccountClaims } from '../grants/account-claims.ts'
+import { exchangeClaims } from '../grants/exchange-claims.ts'
 import { acrValues } from './acr.ts'
 import { authenticationClaims } from './authentication-claims.ts'
 import { claimsByScope, claimsOf } from './claims.ts'
@@ -23,6 +26,7 @@ export interface PolicyParts {
   locales: readonly string[]
   dpopNonceSecret: Buffer
   clientOf(client: EngineClient): Client
+  accountClaims: ReturnType<typeof createAccountClaims>
   resourceIndicators: Features['resourceIndicators']
   allowedPolicy: NonNullable<NonNullable<Features['introspection']>['allowedPolicy']>
   loadExistingGrant: Configuration['loadExistingGrant']
@@ -62,7 +66,11 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     ttl: ttl(config) as NonNullable<Configuration['ttl']>,
     acrValues: [...acrValues],
     claims: claimsByScope,
-    extraTokenClaims: async (ctx, token) => authenticationClaims(ctx, token),
+    extraTokenClaims: async (ctx, token) => {
+      const usual = exchangeClaims(ctx) ?? authenticationClaims(ctx, token)
+      const more = await parts.accountClaims(token as never)
+      return more ? { ...more, ...usual } : usual
+    },
     // Where the access token is for an API, the ID token is the only place for the claims that were asked for.
     conformIdTokenClaims: false,
     scopes: ['openid', 'offline_access'],
@@ -72,6 +80,8 @@ export function enginePolicy(parts: PolicyParts): Configuration {
     enabledJWA: {
       clientAuthSigningAlgValues: [...algorithms],
       idTokenSigningAlgValues: [...algorithms],
+      idTokenEncryptionAlgValues: [...idTokenEncryptionAlgorithms],
+      idTokenEncryptionEncValues: [idTokenEncryptionMethod],
       userinfoSigningAlgValues: [...algorithms],
       dPoPSigningAlgValues: [...algorithms],
     },
@@ -117,6 +127,8 @@ function features({
       successSource: pages.successSource,
     },
     dPoP: { enabled: true, nonceSecret: dpopNonceSecret },
+    // To clients' own public keys.
+    encryption: { enabled: true },
     introspection: { enabled: true, allowedPolicy },
     pushedAuthorizationRequests: { enabled: true },
     registration: {

@@ -5,6 +5,8 @@ import type { Client as EngineClient, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountStore } from '../../accounts/account-store.ts'
 import type { ApiCache } from '../../apis/api-cache.ts'
 import type { ClientCache } from '../../clients/client-cache.ts'
+import { exchangeGrantType } from '../../clients/exchange/exchange-grant.ts'
+import { isMachine } from '../grants/subject-tokens.ts'
 
 export interface IntrospectionParts {
   issuer: string
@@ -16,6 +18,8 @@ export interface IntrospectionParts {
 
 interface Asked {
   clientId?: string | undefined
+  accountId?: string | undefined
+  gty?: string | undefined
   aud?: string | string[] | undefined
 }
 
@@ -31,11 +35,11 @@ export function createIntrospectionPolicy({ issuer, accounts, apis, clients, pub
     return api?.introspectionClients.includes(asking) ?? false
   }
 
-  /** Stored tokens go with their account; a JWT has to be asked for. */
-  const isSubjectAlive = async ({ sub, client_id: clientId }: JWTPayload): Promise<boolean> => {
+  /** Stored tokens go with their account; a JWT has to be asked for, and what was got by exchange. */
+  const isSubjectAlive = async (sub: unknown, clientId: unknown): Promise<boolean> => {
     if (sub === clientId) return true
-    const account = await accounts.find(String(sub))
-    return account !== undefined && !account.disabledAt
+    const subject = isMachine(String(sub)) ? await clients.find(String(sub)) : await accounts.find(String(sub))
+    return subject !== undefined && !subject.disabledAt
   }
 
   // Only a token that does not verify is inactive: a database that does not answer must not look like one.
@@ -49,12 +53,22 @@ export function createIntrospectionPolicy({ issuer, accounts, apis, clients, pub
     const claims = await verifiedClaims(token)
     if (!claims) return { active: false }
     const asked = { clientId: String(claims.client_id), aud: claims.aud }
-    const isActive = (await isParty(asking, asked)) && (await isSubjectAlive(claims))
+    const isActive = (await isParty(asking, asked)) && (await isSubjectAlive(claims.sub, claims.client_id))
     return isActive ? active(claims) : { active: false }
   }
 
   return {
-    allowedPolicy: (_: KoaContextWithOIDC, client: EngineClient, token: Asked) => isParty(client.clientId, token),
+    allowedPolicy: async (_: KoaContextWithOIDC, client: EngineClient, token: Asked) =>
+      (await isParty(client.clientId, token)) &&
+      (token.gty !== exchangeGrantType || (await isSubjectAlive(token.accountId, token.clientId))),
+
+    /** Of a JWT that would be called active, whoever asks. */
+    liveClaims: async (token: string): Promise<JWTPayload | undefined> => {
+      const claims = await verifiedClaims(token)
+      const owner = claims && (await clients.find(String(claims.client_id)))
+      const isLive = owner && !owner.disabledAt && (await isSubjectAlive(claims.sub, claims.client_id))
+      return isLive ? claims : undefined
+    },
 
     /** Mounted in front of the engine: where it declines a JWT of an authenticated client, the answer is found here. */
     answerForJwts: async (ctx: Context, next: Next): Promise<void> => {

@@ -1,7 +1,8 @@
 // Refuses URIs through which a registered client could make this server call into its own network (server-side request forgery).
 import { BlockList, isIP } from 'node:net'
 
-const inner = new BlockList()
+// One list for each family: in a common one the mapped addresses (::ffff:0:0/96) would stand for every IPv4 address.
+const inner = { ipv4: new BlockList(), ipv6: new BlockList() }
 const ranges: [string, number, 'ipv4' | 'ipv6'][] = [
   ['0.0.0.0', 8, 'ipv4'],
   ['10.0.0.0', 8, 'ipv4'],
@@ -20,7 +21,13 @@ const ranges: [string, number, 'ipv4' | 'ipv6'][] = [
   ['fe80::', 10, 'ipv6'],
   ['ff00::', 8, 'ipv6'],
 ]
-for (const [prefix, length, family] of ranges) inner.addSubnet(prefix, length, family)
+for (const [prefix, length, family] of ranges) inner[family].addSubnet(prefix, length, family)
+
+/** Of an IP address, as the resolver or the URL parser writes it. */
+export function isInnerAddress(address: string): boolean {
+  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+  return inner[family].check(address, family)
+}
 
 const innerNames = /(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$/
 
@@ -34,7 +41,6 @@ export function outwardUriProblem(value: unknown): string | undefined {
     return 'must be an https URL without user name or password'
   if (url.port !== '' && url.port !== '443') return 'must use the standard https port'
   const family = isIP(host)
-  const isInner =
-    family === 0 ? innerNames.test(host) || !host.includes('.') : inner.check(host, family === 6 ? 'ipv6' : 'ipv4')
+  const isInner = family === 0 ? innerNames.test(host) || !host.includes('.') : isInnerAddress(host)
   return isInner ? 'must not point into a private network' : undefined
 }

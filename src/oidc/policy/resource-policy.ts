@@ -2,7 +2,9 @@
 import { type Client as EngineClient, errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
 import type { ApiCache } from '../../apis/api-cache.ts'
 import type { Api } from '../../apis/api-store.ts'
+import type { EncryptionKey } from '../../apis/token-encryption.ts'
 import type { Client } from '../../clients/client-store.ts'
+import type { ApiEncryptionKeys } from '../encryption/api-encryption.ts'
 import { openidScopes } from './claims.ts'
 import { requestedApi } from './requested-api.ts'
 
@@ -10,6 +12,7 @@ export interface ResourcePolicyParts {
   apis: Pick<ApiCache, 'find'>
   clientOf(client: EngineClient): Client
   demandKey(alg: Api['signingAlg']): Promise<void>
+  encryption: ApiEncryptionKeys
 }
 
 const scopesOf = (ctx: KoaContextWithOIDC) => {
@@ -17,7 +20,7 @@ const scopesOf = (ctx: KoaContextWithOIDC) => {
   return typeof scope === 'string' ? scope.split(' ').filter(Boolean) : []
 }
 
-export function createResourcePolicy({ apis, clientOf, demandKey }: ResourcePolicyParts) {
+export function createResourcePolicy({ apis, clientOf, demandKey, encryption }: ResourcePolicyParts) {
   const decide = (ctx: KoaContextWithOIDC, client: Client, resource: string | undefined) => {
     const isMachine = client.kind === 'machine'
     const decision = requestedApi({ apis: client.apis, openidScopes, isMachine, resource, scopes: scopesOf(ctx) })
@@ -51,17 +54,23 @@ export function createResourcePolicy({ apis, clientOf, demandKey }: ResourcePoli
       // A machine that names no scope means all that it was granted there.
       if (client.kind === 'machine' && ctx.oidc.params && ctx.oidc.params.scope === undefined)
         ctx.oidc.params.scope = granted.join(' ') || undefined
-      return resourceServer(api, granted)
+      return resourceServer(api, granted, await encryption.keyOf(api))
     },
   }
 }
 
-function resourceServer(api: Api, granted: readonly string[]): ResourceServer {
+export function resourceServer(
+  api: Api,
+  granted: readonly string[],
+  encrypt: EncryptionKey | undefined,
+): ResourceServer {
   return {
     audience: api.audience,
     scope: granted.join(' '),
     accessTokenTTL: api.tokenTtl,
     accessTokenFormat: api.tokenFormat,
-    ...(api.tokenFormat === 'jwt' ? { jwt: { sign: { alg: api.signingAlg } } } : undefined),
+    ...(api.tokenFormat === 'jwt'
+      ? { jwt: { sign: { alg: api.signingAlg }, ...(encrypt && { encrypt }) } }
+      : undefined),
   } as ResourceServer
 }

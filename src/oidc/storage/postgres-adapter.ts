@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { errors } from 'oidc-provider'
+import { exchangeGrantType } from '../../clients/exchange/exchange-grant.ts'
 import type { Database } from '../../database/database.ts'
 import { isMissingParent } from '../../database/faults.ts'
 import type { Sealing } from '../../sealing.ts'
@@ -52,6 +53,8 @@ export function createPostgresAdapter(parts: AdapterParts) {
   }
 }
 
+const isExchanged = (model: string, { gty }: AdapterPayload) => model === 'AccessToken' && gty === exchangeGrantType
+
 const unsupported = (): never => {
   throw new TypeError('The engine asked its adapter for something that this model does not have.')
 }
@@ -73,6 +76,8 @@ function artifactAdapter(model: string, parts: AdapterParts): Adapter {
     if (artifact?.model !== model) return undefined
     const isSpent = artifact.isConsumed && !(await mayRetry(artifact, id))
     const payload = { ...payloads.open(model, artifact.payload, id), ...(isSpent ? { consumed: true } : undefined) }
+    // Its grant is another client's: it lives and dies with that, and has no say in it.
+    if (isExchanged(model, payload)) return { ...payload, grantId: undefined }
     return model === 'Interaction' && (await isStale(payload)) ? undefined : payload
   }
 
@@ -96,7 +101,7 @@ function artifactAdapter(model: string, parts: AdapterParts): Adapter {
       keys: sealing.digests(id),
       model,
       grantKeys: grantId ? sealing.digests(grantId) : undefined,
-      clientId: grantId ? undefined : payload.clientId,
+      clientId: grantId && !isExchanged(model, payload) ? undefined : payload.clientId,
       userCodeKey: payload.userCode ? sealing.digest(payload.userCode) : undefined,
       payload: payloads.close(model, payload),
       expiresIn,

@@ -1,7 +1,7 @@
 // Guards Express routes: sets req.token, or answers the refusal.
-import type { IncomingRequest } from './authorization-header.ts'
+import type { IncomingRequest } from '../authorization-header.ts'
+import type { VerifiedToken, Verifier } from '../verifier.ts'
 import { createRequestCheck, type MiddlewareOptions } from './request-check.ts'
-import type { VerifiedToken, Verifier } from './verifier.ts'
 
 interface Request extends IncomingRequest {
   token?: VerifiedToken
@@ -24,7 +24,7 @@ export function expressAuth(verifier: Verifier, options: MiddlewareOptions = {})
     check(request)
       .then((checked) => {
         if (checked.ok) {
-          request.token = checked.token
+          if (checked.token) request.token = checked.token
           next()
           return
         }

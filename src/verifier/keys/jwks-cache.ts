@@ -73,6 +73,11 @@ export function createJwksCache({ load, now, cacheMaxAge, cooldown }: Parts) {
   const unavailable = () => new KeysUnavailable(Math.max(1, triedAt + cooldown - seconds()), failure)
 
   return {
+    /** Resolves once there are keys to check with; throws KeysUnavailable. */
+    prepare: async (): Promise<void> => {
+      await freshen()
+      if (!isUsable()) throw unavailable()
+    },
     /** The key of this token's header, as jose asks for it; throws jose's JWKS errors or KeysUnavailable. */
     find: async (...[header, token]: Parameters<KeySet>): Promise<CryptoKey> => {
       await freshen()

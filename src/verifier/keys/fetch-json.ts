@@ -4,7 +4,13 @@
 export type Fetch = (
   url: string,
   init: { headers: Record<string, string>; redirect: 'manual'; signal: AbortSignal },
-) => Promise<Response>
+) => Promise<FetchedAnswer>
+
+/** The part of a `Response` that the verifier reads. */
+export interface FetchedAnswer {
+  status: number
+  body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null
+}
 
 const TIMEOUT_MS = 5_000
 const MAX_BYTES = 1_048_576
@@ -27,7 +33,7 @@ export async function fetchJson(what: string, url: string, fetch: Fetch): Promis
 
 class Refused extends Error {}
 
-async function limitedText(response: Response): Promise<string> {
+async function limitedText(response: FetchedAnswer): Promise<string> {
   const decoder = new TextDecoder()
   let bytes = 0
   let text = ''

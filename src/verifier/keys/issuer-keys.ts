@@ -1,6 +1,6 @@
 // Finds an issuer's JWKS through its discovery document (OpenID Connect Discovery 1.0 section 4) and fetches it.
 import type { JSONWebKeySet } from 'jose'
-import { shown } from './access-token.ts'
+import { shown } from '../access-token.ts'
 import { type Fetch, fetchJson } from './fetch-json.ts'
 
 interface Parts {

@@ -1,11 +1,13 @@
 // Guards Koa routes: sets ctx.state.token, or answers the refusal.
-import type { IncomingRequest } from './authorization-header.ts'
+import type { IncomingRequest } from '../authorization-header.ts'
+import type { VerifiedToken, Verifier } from '../verifier.ts'
 import { createRequestCheck, type MiddlewareOptions } from './request-check.ts'
-import type { VerifiedToken, Verifier } from './verifier.ts'
 
 interface Context {
   req: IncomingRequest
-  state: { token?: VerifiedToken }
+  /** As sent; `req.url` is what a mounted application sees. */
+  originalUrl: string
+  state: { token?: VerifiedToken | undefined }
   status: number
   body: unknown
   set(headers: Record<string, string>): void
@@ -18,7 +20,7 @@ interface Context {
 export function koaAuth(verifier: Verifier, options: MiddlewareOptions = {}) {
   const check = createRequestCheck(verifier, options)
   return async (ctx: Context, next: () => Promise<unknown>): Promise<void> => {
-    const checked = await check(ctx.req)
+    const checked = await check(ctx.req, ctx.originalUrl)
     if (checked.ok) {
       ctx.state.token = checked.token
       await next()

@@ -1,10 +1,12 @@
 // Guards Fastify routes: sets request.token, or answers the refusal.
-import type { IncomingRequest } from './authorization-header.ts'
+import type { IncomingRequest } from '../authorization-header.ts'
+import type { VerifiedToken, Verifier } from '../verifier.ts'
 import { createRequestCheck, type MiddlewareOptions } from './request-check.ts'
-import type { VerifiedToken, Verifier } from './verifier.ts'
 
 interface Request {
   raw: IncomingRequest
+  /** As sent; `raw.url` is what `rewriteUrl` made of it. */
+  originalUrl: string
   token?: VerifiedToken
 }
 
@@ -22,9 +24,9 @@ interface Reply {
 export function fastifyAuth(verifier: Verifier, options: MiddlewareOptions = {}) {
   const check = createRequestCheck(verifier, options)
   return async (request: Request, reply: Reply): Promise<unknown> => {
-    const checked = await check(request.raw)
+    const checked = await check(request.raw, request.originalUrl)
     if (checked.ok) {
-      request.token = checked.token
+      if (checked.token) request.token = checked.token
       return undefined
     }
     reply.code(checked.refusal.status)
