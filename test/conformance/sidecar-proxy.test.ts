@@ -64,7 +64,7 @@ describe('a sidecar', () => {
     expect(results).toHaveLength(20)
     const resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${sidecar.pid}/status`, 'utf8'))?.[1]) / 1024
     console.info(`resident: ${resident.toFixed(1)} MB`)
-    // Loosened to 160: the goal is 60 MB (issue 4); it needs about 75 at rest and 110 after these requests, as docs/sidecar.md says.
+    // Loosened to 160: the goal is 60 MB (issue 4); it needs about 75 at rest and 120 after these requests, as docs/sidecar.md says.
     expect(resident).toBeLessThan(160)
   })
 

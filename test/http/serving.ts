@@ -30,7 +30,7 @@ export async function serve(app: Koa): Promise<Served> {
 }
 
 /** Sends the bytes as they are and gives back all that comes until the server closes or `quiet` ms pass in silence. */
-export function sendRaw(port: number, bytes: string | Buffer, quiet = 300): Promise<string> {
+export function sendRaw(port: number, bytes: string | Buffer, quiet?: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     let answer = ''
@@ -38,8 +38,10 @@ export function sendRaw(port: number, bytes: string | Buffer, quiet = 300): Prom
       socket.destroy()
       resolve(answer)
     }
-    socket.setTimeout(quiet, end)
+    // Patient with a busy machine until the answer begins, then done as soon as nothing more comes.
+    socket.setTimeout(quiet ?? 10_000, end)
     socket.on('data', (chunk) => {
+      socket.setTimeout(quiet ?? 300)
       answer += chunk.toString('latin1')
     })
     socket.on('error', end)
